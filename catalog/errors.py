@@ -1,0 +1,190 @@
+"""Every error that dcat raises on purpose.
+
+    DcatError                       exit code 1
+    ├── ConfigError                 the configuration cannot be used
+    ├── CatalogueError              the database
+    │   ├── CatalogueMissing        there is none yet
+    │   ├── NotACatalogue           a file, but not a dcat database
+    │   ├── SchemaTooOld            needs `dcat db upgrade`
+    │   ├── SchemaTooNew            written by a later dcat
+    │   ├── CatalogueBusy           another dcat is writing
+    │   └── QueryError              an SQL statement was refused or failed
+    ├── HeaderError                 one file's header (kept as that file's status, seldom seen)
+    │   ├── NotDicom
+    │   └── TruncatedHeader
+    ├── FileSetError                File-sets and their DICOMDIR
+    │   ├── FileIdError
+    │   ├── EncodingError           a value that the declared character set cannot carry
+    │   └── DicomdirError           carries offset_bytes and clause
+    ├── PathError                   a path that the user named: missing, not readable, not a folder
+    ├── SelectionError              exit code 2; carries the term
+    └── ExportError
+        ├── DestinationNotEmpty
+        ├── SourceChanged
+        └── MediaFull
+
+An error holds facts, builds its one sentence (what, where, what to do) in `__str__`, and carries
+the exit code of the command that it ends.
+"""
+
+from __future__ import annotations
+
+
+class DcatError(Exception):
+    """Base of all; its `str()` is one sentence for the user."""
+
+    exit_code = 1
+
+
+class ConfigError(DcatError):
+    """The configuration file cannot be read or holds something unknown."""
+
+
+class PathError(DcatError):
+    """A path given by the user cannot be used."""
+
+
+class CatalogueError(DcatError):
+    """The database cannot be used as asked."""
+
+
+class CatalogueMissing(CatalogueError):
+    """No database is at the place in use."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self.place = place
+
+    def __str__(self) -> str:
+        return (
+            f"There is no catalogue at {self.place}. "
+            "Make one with `dcat index FOLDER`, or name another with --db."
+        )
+
+
+class NotACatalogue(CatalogueError):
+    """The file exists but dcat did not write it."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(place, reason)
+        self.place = place
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.place} is not a dcat catalogue ({self.reason}). Name another with --db."
+
+
+class SchemaTooOld(CatalogueError):
+    """The schema needs a migration first."""
+
+    def __init__(self, place: str, found: str, wanted: str) -> None:
+        super().__init__(place, found, wanted)
+        self.place, self.found, self.wanted = place, found, wanted
+
+    def __str__(self) -> str:
+        return (
+            f"The catalogue {self.place} has schema revision {self.found}; this dcat needs "
+            f"{self.wanted}. Run `dcat db upgrade` (it makes a backup first)."
+        )
+
+
+class SchemaTooNew(CatalogueError):
+    """A later dcat wrote this schema."""
+
+    def __init__(self, place: str, found: str) -> None:
+        super().__init__(place, found)
+        self.place, self.found = place, found
+
+    def __str__(self) -> str:
+        return (
+            f"The catalogue {self.place} has schema revision {self.found}, which this dcat does "
+            "not know. Install the dcat that wrote it, or a later one."
+        )
+
+
+class CatalogueBusy(CatalogueError):
+    """Another process holds the writer's lock."""
+
+    def __init__(self, place: str, holder: str) -> None:
+        super().__init__(place, holder)
+        self.place, self.holder = place, holder
+
+    def __str__(self) -> str:
+        return f"Another dcat is writing to {self.place} ({self.holder}). Try again when it is done."
+
+
+class QueryError(CatalogueError):
+    """An SQL statement was refused or failed."""
+
+
+class HeaderError(DcatError):
+    """A file's header cannot be read."""
+
+
+class NotDicom(HeaderError):
+    """The file is not DICOM."""
+
+
+class TruncatedHeader(HeaderError):
+    """The file ends inside its header."""
+
+
+class FileSetError(DcatError):
+    """A File-set cannot be written or read."""
+
+
+class FileIdError(FileSetError):
+    """A File ID breaks PS3.10 §8.2 or §8.5."""
+
+
+class EncodingError(FileSetError):
+    """A value cannot be written as asked."""
+
+
+class DicomdirError(FileSetError):
+    """A DICOMDIR cannot be read at all (a deviation that can be survived is a finding)."""
+
+    def __init__(self, message: str, offset_bytes: int | None = None, clause: str | None = None) -> None:
+        super().__init__(message, offset_bytes, clause)
+        self.message, self.offset_bytes, self.clause = message, offset_bytes, clause
+
+    def __str__(self) -> str:
+        where = f" at byte {self.offset_bytes}" if self.offset_bytes is not None else ""
+        clause = f" ({self.clause})" if self.clause else ""
+        return f"{self.message}{where}{clause}."
+
+
+class SelectionError(DcatError):
+    """A selection is malformed."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, term: str = "") -> None:
+        super().__init__(message, term)
+        self.message, self.term = message, term
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ExportError(DcatError):
+    """An export cannot start or go on."""
+
+
+class DestinationNotEmpty(ExportError):
+    """The destination holds something already."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self.place = place
+
+    def __str__(self) -> str:
+        return f"{self.place} is not empty. Name a new or empty folder; nothing was written."
+
+
+class SourceChanged(ExportError):
+    """A source file is no longer what the catalogue says."""
+
+
+class MediaFull(ExportError):
+    """No space is left at the destination."""

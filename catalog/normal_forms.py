@@ -1,0 +1,159 @@
+"""Normal forms: the text of a DICOM value as the catalogue stores and compares it.
+
+Pure functions from text to text or number, shared by header reading, importing and queries, so
+that a stored value and a query for it always take the same form (PS3.5 §6.2).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from calendar import monthrange
+
+from catalog.entities import Value
+
+_DA = re.compile(r"(\d{4})(\d\d)(\d\d)", re.ASCII)
+_TM = re.compile(r"(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,6})?)?)?", re.ASCII)
+_DT = re.compile(
+    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,6})?)?)?)?)?)?([+-]\d{4})?", re.ASCII
+)
+_IS = re.compile(r"[+-]?\d{1,12}", re.ASCII)
+_DS = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+
+INTEGER_RANGE = range(-(2**31), 2**31)
+"""Values that IS may take (PS3.5 Table 6.2-1)."""
+
+
+def date(text: str) -> str | None:
+    """Return `YYYYMMDD` as `YYYY-MM-DD`, or `None` if it is not a date of the calendar."""
+    found = _DA.fullmatch(text)
+    if not found or not _is_date(*found.groups()):
+        return None
+    return "-".join(found.groups())
+
+
+def _is_date(year: str, month: str, day: str) -> bool:
+    return year != "0000" and 1 <= int(month) <= 12 and 1 <= int(day) <= monthrange(int(year), int(month))[1]
+
+
+def time(text: str) -> str | None:
+    """Return `HHMMSS.FFFFFF`, truncated anywhere, as `HH:MM:SS.FFFFFF` truncated likewise.
+
+    `None` if it is not a time of day. Second 60, a leap second, is one (PS3.5 §6.2). The result
+    sorts as text by its earliest moment.
+    """
+    found = _TM.fullmatch(text)
+    if not found:
+        return None
+    hour, minute, second, fraction = found.groups()
+    if int(hour) > 23 or int(minute or 0) > 59 or int(second or 0) > 60:
+        return None
+    return ":".join(x for x in (hour, minute, second) if x is not None) + (fraction or "")
+
+
+def date_time(text: str) -> str | None:
+    """Return a DT value in ISO 8601 form, as precise as given, its UTC offset kept as `+HH:MM`.
+
+    `None` if it is not a DT value: no calendar date, offset outside -12:00 to +14:00 or -00:00.
+    """
+    found = _DT.fullmatch(text)
+    if not found:
+        return None
+    year, month, day, hour, minute, second, fraction, offset = found.groups()
+    if not _is_date(year, month or "01", day or "01"):
+        return None
+    result = "-".join(x for x in (year, month, day) if x is not None)
+    if hour is not None:
+        clock = time("".join(x for x in (hour, minute, second) if x is not None) + (fraction or ""))
+        if clock is None:
+            return None
+        result += "T" + clock
+    if offset is not None:
+        minutes = int(offset[1:3]) * 60 + int(offset[3:])
+        if int(offset[3:]) > 59 or offset == "-0000" or minutes > (720 if offset[0] == "-" else 840):
+            return None
+        result += f"{offset[:3]}:{offset[3:]}"
+    return result
+
+
+def integer(text: str) -> int | None:
+    """Return an IS value as a number, or `None` if it is not one (PS3.5 Table 6.2-1)."""
+    if not _IS.fullmatch(text) or int(text) not in INTEGER_RANGE:
+        return None
+    return int(text)
+
+
+def decimal(text: str) -> float | None:
+    """Return a DS value as a finite number, or `None` if it is not one."""
+    if not _DS.fullmatch(text):
+        return None
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def normal(vr: str, multi_valued: bool, text: str | None) -> tuple[Value, str | None]:
+    r"""Return the column's value for `text`, and the text itself where the column cannot hold it.
+
+    Parameters
+    ----------
+    vr:
+        The attribute's VR by the dictionary.
+    multi_valued:
+        Whether the attribute allows several values; these are kept as text, joined by `\`.
+    text:
+        The decoded value without padding; `None` if the attribute is absent.
+
+    Returns
+    -------
+    (value, raw):
+        `raw` is `None` when `value` says everything. An invalid date, time or number gives
+        `(None, text)`; an empty number gives `(None, '')`; an empty text or date gives `('', None)`.
+    """
+    if text is None:
+        return None, None
+    if multi_valued:
+        return text, None
+    match vr:
+        case "IS" | "US":
+            number = integer(text)
+            return (number, None) if number is not None else (None, text)
+        case "DS":
+            real = decimal(text)
+            return (real, None) if real is not None else (None, text)
+        case "DA":
+            form = date(text) if text else ""
+        case "TM":
+            form = time(text) if text else ""
+        case "DT":
+            form = date_time(text) if text else ""
+        case _:
+            return text, None
+    return (form, None) if form is not None else (None, text)
+
+
+def fold(text: str) -> str:
+    """Return `text` for comparing without case and accents: `MÜLLER` and `Muller` → `muller`.
+
+    Letters whose plain form is not a decomposition are spelled out (`ß` → `ss`, `ø` → `o`).
+    """
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(_PLAIN.get(c, c) for c in plain if not unicodedata.combining(c))
+    return unicodedata.normalize("NFKC", plain)
+
+
+_PLAIN = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ŧ": "t"}
+
+
+def name_groups(name: str) -> tuple[str, str, str]:
+    """Return the alphabetic, ideographic and phonetic groups of a PN value, `''` where absent.
+
+    Trailing empty components and spaces at the ends are dropped (PS3.5 §6.2.1).
+    """
+    groups = [group.strip().rstrip("^ ") for group in name.split("=")[:3]]
+    return (*groups, "", "", "")[:3]  # type: ignore[return-value]
+
+
+def folded_name(name: str) -> str:
+    """Return the search key of a PN value: its groups, folded, trimmed and joined by `=`."""
+    return "=".join(fold(group) for group in name_groups(name)).rstrip("=")
