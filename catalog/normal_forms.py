@@ -154,6 +154,7 @@ def name_groups(name: str) -> tuple[str, str, str]:
     return (*groups, "", "", "")[:3]  # type: ignore[return-value]
 
 
-def folded_name(name: str) -> str:
-    """Return the search key of a PN value: its groups, folded, trimmed and joined by `=`."""
-    return "=".join(fold(group) for group in name_groups(name)).rstrip("=")
+def folded_name(names: str) -> str:
+    """Return the search key of PN values: all groups of all values, folded, joined by `=`."""
+    groups = [fold(group) for name in names.split("\\") for group in name_groups(name)]
+    return "=".join(group for group in groups if group)

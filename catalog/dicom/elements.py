@@ -168,8 +168,11 @@ def _parse_element(
     """Return the element that `head` starts and the offset after it."""
     undefined = head.length == UNDEFINED
     if head.vr == "SQ" or (undefined and head.vr in ("UN", "")):
-        # An UN of undefined length is a sequence in Implicit VR Little Endian (PS3.5 §6.2.2).
-        inner = encoding if head.vr == "SQ" else IMPLICIT_LITTLE
+        # An UN of undefined length is a sequence in Implicit VR Little Endian (PS3.5 §6.2.2),
+        # though some writers leave it explicit: `item_encoding` settles that item by item.
+        inner = encoding
+        if head.vr != "SQ" and not encoding.little_endian:
+            inner = EXPLICIT_LITTLE if data[head.start : head.start + 2] == b"\xfe\xff" else encoding
         items, after = parse_items(data, head.start, head.length, end, inner, depth=depth + 1)
         return Element(head.tag, "SQ", items), after
     if undefined:
@@ -184,6 +187,21 @@ def _parse_element(
     if not encoding.little_endian and (width := WIDTH.get(head.vr)):
         value = swap(value, width)
     return Element(head.tag, head.vr, value), after
+
+
+def item_encoding(data: Buffer, offset: int, end: int, encoding: Encoding) -> Encoding:
+    """Return the encoding of the item whose elements begin at `offset`: `encoding`, or implicit VR.
+
+    Items of an explicit data set may be implicit: by the standard inside UN (PS3.5 §6.2.2), by
+    habit of some writers elsewhere. An implicit length that looks like a VR would exceed 16 kB
+    for the item's first element, which no honest item has.
+    """
+    if not encoding.explicit or offset + 6 > end:
+        return encoding
+    first, second = data[offset + 4], data[offset + 5]
+    if 0x41 <= first <= 0x5A and 0x41 <= second <= 0x5A:
+        return encoding
+    return Encoding(False, encoding.little_endian)
 
 
 def parse_items(
@@ -208,21 +226,22 @@ def parse_items(
         if head.tag != ITEM:
             raise HeaderError(f"{tag_text(head.tag)} stands at byte {offset} where an item was due")
         elements: list[Element] = []
+        within = item_encoding(data, head.start, stop, encoding)
         if head.length == UNDEFINED:
             offset = head.start
             while True:
-                inner = read_head(data, offset, stop, encoding)
+                inner = read_head(data, offset, stop, within)
                 if inner.tag == ITEM_END:
                     offset = inner.start
                     break
-                element, offset = _parse_element(data, inner, stop, encoding, depth)
+                element, offset = _parse_element(data, inner, stop, within, depth)
                 if element.tag & 0xFFFF:
                     elements.append(element)
         else:
             offset = head.start + head.length
             if offset > stop:
                 raise TruncatedHeader(f"an item at byte {head.start - 8} reaches beyond its sequence")
-            elements.extend(parse(data, head.start, offset, encoding, depth=depth))
+            elements.extend(parse(data, head.start, offset, within, depth=depth))
         items.append(tuple(elements))
     if undefined:
         raise TruncatedHeader(f"the sequence at byte {start} has no end")

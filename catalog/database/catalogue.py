@@ -1,0 +1,240 @@
+"""Opening a catalogue and its transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, select, update
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from catalog.database.models import run as run_table
+from catalog.errors import (
+    CatalogueBusy,
+    CatalogueError,
+    CatalogueMissing,
+    NotACatalogue,
+    SchemaTooNew,
+    SchemaTooOld,
+)
+
+HEAD = "0001"
+"""Schema revision of this dcat. A constant, because importing Alembic to ask costs a second."""
+
+KNOWN_REVISIONS = ("0001",)
+"""Every revision that this dcat can upgrade from, oldest first."""
+
+BUSY_TIMEOUT_MS = 30_000
+"""How long a statement waits for another process's short transaction."""
+
+
+class Catalogue:
+    """An open catalogue.
+
+    Reading and writing go through `read` and `write`, each one transaction. A catalogue is only
+    ever written by the one process that holds `writer_lock`.
+    """
+
+    def __init__(self, path: Path, engine: Engine) -> None:
+        self.path = path
+        self.engine = engine
+
+    def __enter__(self) -> Catalogue:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection in a reading transaction: one state, whatever others write."""
+        with self._sentences(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give a connection in a writing transaction: all of the block is stored, or nothing.
+
+        Raises
+        ------
+        CatalogueBusy
+            If another process keeps the database locked for longer than the busy timeout.
+        CatalogueError
+            If the database cannot be written (disk full, read-only, damaged).
+        """
+        with self._sentences(), self.engine.connect() as connection:
+            connection = connection.execution_options(dcat_begin="BEGIN IMMEDIATE")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def writer_lock(self) -> Iterator[None]:
+        """Hold the right to be the one writer; given back even if the process is killed.
+
+        The lock is a transaction on a small database beside the catalogue, because every platform
+        on which SQLite works releases it when its owner dies.
+
+        Raises
+        ------
+        CatalogueBusy
+            If another process holds it; the message says which.
+        """
+        lock_path = self.path.with_name(self.path.name + "-lock")
+        try:
+            lock = sqlite3.connect(lock_path, timeout=0, isolation_level=None)
+        except sqlite3.Error as exc:
+            raise CatalogueError(f"The lock {lock_path} cannot be opened: {exc}.") from exc
+        try:
+            try:
+                lock.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError as exc:
+                if "locked" in str(exc):
+                    raise CatalogueBusy(str(self.path), self._holder()) from exc
+                raise CatalogueError(f"The lock {lock_path} cannot be taken: {exc}.") from exc
+            yield
+        finally:
+            lock.close()
+
+    def _holder(self) -> str:
+        with self.read() as connection:
+            row = connection.execute(
+                select(run_table.c.command, run_table.c.pid, run_table.c.host, run_table.c.started_at)
+                .where(run_table.c.finished_at.is_(None))
+                .order_by(run_table.c.id.desc())
+                .limit(1)
+            ).first()
+        if row is None:
+            return "it has just started"
+        return f"dcat {row.command}, process {row.pid} on {row.host}, since {row.started_at}"
+
+    def mark_dead_runs(self) -> None:
+        """Mark runs that never ended as killed. Call it holding `writer_lock`, so none is alive."""
+        with self.write() as connection:
+            connection.execute(
+                update(run_table).where(run_table.c.outcome.is_(None)).values(outcome="killed")
+            )
+
+    @contextmanager
+    def _sentences(self) -> Iterator[None]:
+        with database_sentences(self.path):
+            yield
+
+
+@contextmanager
+def database_sentences(path: Path) -> Iterator[None]:
+    """Turn the database's errors into ours."""
+    try:
+        yield
+    except OperationalError as exc:
+        reason = str(exc.orig)
+        if "locked" in reason:
+            raise CatalogueBusy(str(path), "its transaction does not end") from exc
+        if "full" in reason:
+            raise CatalogueError(
+                f"No space is left for the catalogue {path}. What was stored before is safe; free some space and run the command again."
+            ) from exc
+        raise CatalogueError(f"The catalogue {path} cannot be used: {reason}.") from exc
+    except DatabaseError as exc:
+        raise CatalogueError(f"The catalogue {path} cannot be used: {exc.orig}.") from exc
+
+
+def engine_for(path: Path, *, create: bool = False, journal: str = "wal") -> Engine:
+    """Return an engine on the SQLite file `path`; it opens nothing yet."""
+    mode = "rwc" if create else "rw"
+    engine = create_engine(
+        "sqlite://", creator=lambda: _connect(path, mode, journal), poolclass=NullPool
+    )
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _connect(path: Path, mode: str, journal: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None,
+        check_same_thread=False,
+    )  # fmt: skip
+    try:
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA foreign_keys=ON")
+        if mode == "rwc":
+            connection.execute(f"PRAGMA journal_mode={journal}")
+        connection.execute("PRAGMA synchronous=NORMAL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _begin(connection: Connection) -> None:
+    # The driver's own BEGIN is deferred: two readers that both go on to write then fail at once
+    # instead of waiting. BEGIN IMMEDIATE takes the lock at the start and waits for it.
+    connection.exec_driver_sql(str(connection.get_execution_options().get("dcat_begin", "BEGIN")))
+
+
+def open_catalogue(path: Path, *, create: bool = False, journal: str = "wal") -> Catalogue:
+    """Open the catalogue at `path`, at the schema of this dcat.
+
+    Parameters
+    ----------
+    create:
+        Make it if there is none. Without it nothing is ever created.
+    journal:
+        SQLite journal mode for a new catalogue: `wal`, or `delete` for network file systems.
+
+    Raises
+    ------
+    CatalogueMissing, NotACatalogue, SchemaTooOld, SchemaTooNew
+        If it cannot be used as it is.
+    CatalogueError
+        If it cannot be opened or made.
+    """
+    if not path.exists():
+        if not create:
+            raise CatalogueMissing(str(path))
+        from catalog.database.migrate import create as create_schema
+
+        create_schema(path, journal)
+    revision = revision_of(path)
+    if revision != HEAD:
+        if revision in KNOWN_REVISIONS:
+            raise SchemaTooOld(str(path), revision, HEAD)
+        raise SchemaTooNew(str(path), revision)
+    return Catalogue(path, engine_for(path))
+
+
+def revision_of(path: Path) -> str:
+    """Return the schema revision of the catalogue at `path`, with one SELECT.
+
+    Raises
+    ------
+    NotACatalogue
+        If it is no SQLite database, or one that dcat did not write.
+    """
+    if path.is_dir():
+        raise NotACatalogue(str(path), "it is a folder")
+    engine = engine_for(path)
+    try:
+        with engine.connect() as connection:
+            tables: set[Any] = set(
+                connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars()
+            )
+            if not {"alembic_version", "instance", "file", "run"} <= tables:
+                raise NotACatalogue(str(path), "it lacks dcat's tables")
+            revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    except OperationalError as exc:
+        raise CatalogueError(f"The catalogue {path} cannot be opened: {exc.orig}.") from exc
+    except DatabaseError as exc:
+        raise NotACatalogue(str(path), str(exc.orig)) from exc
+    finally:
+        engine.dispose()
+    if revision is None:
+        raise NotACatalogue(str(path), "its schema revision is not recorded")
+    return str(revision)

@@ -1,0 +1,131 @@
+"""Making and upgrading the schema with Alembic. Imported only when that is needed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+
+from catalog.database.catalogue import database_sentences, engine_for, revision_of
+from catalog.errors import CatalogueError
+
+
+def migrations_folder() -> Path:
+    """Return the folder of the migrations: in the installed package, or in the checkout."""
+    packaged = Path(__file__).parent / "migrations"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "migrations"
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Return Alembic's configuration for this project."""
+    result = Config()
+    result.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    result.attributes["connection"] = connection
+    return result
+
+
+def create(path: Path, journal: str = "wal") -> None:
+    """Make an empty catalogue at `path`, which must not exist; all of it or nothing.
+
+    Raises
+    ------
+    CatalogueError
+        If the folder cannot be made or the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise CatalogueError(f"The folder {path.parent} for the catalogue cannot be made: {exc.strerror}.") from exc
+    # Made under another name, so that a process killed meanwhile leaves no half catalogue behind.
+    partial = path.with_name(f"{path.name}.new")
+    partial.unlink(missing_ok=True)
+    try:
+        _upgrade(partial, create=True)
+        with closing(sqlite3.connect(partial)) as raw:
+            raw.execute(f"PRAGMA journal_mode={journal}")
+        partial.replace(path)
+    except OSError as exc:
+        raise CatalogueError(f"The catalogue {path} cannot be made: {exc.strerror}.") from exc
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def upgrade(path: Path) -> Path | None:
+    """Bring the catalogue at `path` to the schema of this dcat; return its backup.
+
+    `None` if it was up to date and nothing was done. A migration that fails leaves the catalogue
+    as it was.
+
+    Raises
+    ------
+    NotACatalogue, CatalogueError
+        If it is none, or cannot be upgraded.
+    """
+    from catalog.database.catalogue import HEAD, KNOWN_REVISIONS
+    from catalog.errors import SchemaTooNew
+
+    revision = revision_of(path)
+    if revision == HEAD:
+        return None
+    if revision not in KNOWN_REVISIONS:
+        raise SchemaTooNew(str(path), revision)
+    saved = backup(path, path.with_name(f"{path.name}.{revision}.backup"))
+    _upgrade(path)
+    return saved
+
+
+def _upgrade(path: Path, *, create: bool = False) -> None:
+    with _migrating(path, create=create) as connection:
+        command.upgrade(config(connection), "head")
+
+
+@contextmanager
+def _migrating(path: Path, *, create: bool) -> Iterator[Connection]:
+    """Give a connection for migrating: one transaction, foreign keys checked at its end.
+
+    Foreign keys are off meanwhile, because SQLite rewrites a table by dropping it, and a dropped
+    parent would take its children along.
+    """
+    engine = engine_for(path, create=create, journal="delete" if create else "wal")
+    try:
+        with database_sentences(path), engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            connection.commit()
+            connection = connection.execution_options(dcat_begin="BEGIN IMMEDIATE")
+            with connection.begin():
+                yield connection
+                broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+                if broken:
+                    raise CatalogueError(f"The migration of {path} would break {len(broken)} references; it was rolled back.")
+    finally:
+        engine.dispose()
+
+
+def backup(path: Path, target: Path) -> Path:
+    """Copy the catalogue at `path` to `target` while others may use it; return `target`.
+
+    Raises
+    ------
+    CatalogueError
+        If `target` exists or cannot be written.
+    """
+    if target.exists():
+        raise CatalogueError(f"{target} exists already; name another file for the backup.")
+    partial = target.with_name(target.name + ".part")
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source, closing(sqlite3.connect(partial)) as copy:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode=delete")
+            if copy.execute("PRAGMA integrity_check").fetchone() != ("ok",):
+                raise CatalogueError(f"The backup of {path} is damaged; is the catalogue itself? Run `dcat db check`.")
+        partial.replace(target)
+    except (OSError, sqlite3.Error) as exc:
+        raise CatalogueError(f"The backup {target} cannot be written: {exc}.") from exc
+    finally:
+        partial.unlink(missing_ok=True)
+    return target

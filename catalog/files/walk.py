@@ -1,0 +1,157 @@
+"""Walking a folder: every entry once, in one order that a database can reproduce."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
+
+from catalog.errors import PathError
+from catalog.files.paths import from_text, to_text
+
+
+class Kind(Enum):
+    """What an entry is."""
+
+    FILE = "file"
+    NOT_FOLLOWED = "not-followed"
+    """A link to a folder, or a special file; `reason` says which."""
+    UNREADABLE = "unreadable"
+    """It cannot be examined; `reason` says why."""
+    UNLISTED = "unlisted"
+    """A folder that cannot be listed: nothing is known of what lies below `path`."""
+
+
+class Entry(NamedTuple):
+    """One entry of a walk.
+
+    `path` is relative to the root of the walk, in text form (`catalog.files.paths`); an unlisted
+    folder's ends in `/`. `size_bytes` and `mtime_ns` are 0 unless `kind` is FILE.
+    """
+
+    path: str
+    kind: Kind
+    size_bytes: int = 0
+    mtime_ns: int = 0
+    reason: str = ""
+
+
+_SPECIAL = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+}
+
+
+def walk(root: str, below: str = "", *, follow_links: bool = False) -> Iterator[Entry]:
+    """Yield every file below `root`, sorted by path in code point order.
+
+    The order is that of the whole relative paths as text (`a.b` before `a/b`), which is also the
+    order of `ORDER BY path` in the catalogue, so that both can be merged in one pass.
+
+    Parameters
+    ----------
+    root:
+        The folder, as a file system path.
+    below:
+        Only what lies at or below this path, in text form; empty for all.
+    follow_links:
+        Follow links to folders too; a link to a folder that encloses it is not followed. Links to
+        files are always followed, as many archives are made of them.
+
+    Raises
+    ------
+    PathError
+        If `root` (or `below` in it) does not exist or is a folder that cannot be listed.
+    """
+    start = os.path.join(root, from_text(below)) if below else root  # noqa: PTH118
+    try:
+        status = os.stat(start)
+    except OSError as exc:
+        raise PathError(f"{to_text(start)} cannot be read: {exc.strerror}.") from exc
+    if not stat.S_ISDIR(status.st_mode):
+        yield _examined(below, status)
+        return
+    try:
+        os.scandir(start).close()
+    except OSError as exc:
+        raise PathError(f"{to_text(start)} cannot be listed: {exc.strerror}.") from exc
+    prefix = below.rstrip("/") + "/" if below else ""
+    yield from _walk_folder(start, prefix, follow_links, ((status.st_dev, status.st_ino),))
+
+
+def _walk_folder(
+    folder: str, prefix: str, follow_links: bool, ancestors: tuple[tuple[int, int], ...]
+) -> Iterator[Entry]:
+    # Recursion is as deep as the folders are, which the file system bounds (PATH_MAX).
+    try:
+        with os.scandir(folder) as listing:
+            entries = [_sorted_key(entry, follow_links) for entry in listing]
+    except OSError as exc:
+        yield Entry(prefix, Kind.UNLISTED, reason=f"the folder cannot be listed: {exc.strerror}")
+        return
+    entries.sort(key=lambda pair: pair[0])
+    for name, entry in entries:
+        if not name.endswith("/"):
+            yield from _file(prefix + name, entry)
+            continue
+        if entry.is_symlink():
+            try:
+                status = entry.stat()
+            except OSError as exc:
+                yield Entry(prefix + name[:-1], Kind.UNREADABLE, reason=_why(exc))
+                continue
+            identity = (status.st_dev, status.st_ino)
+            if identity in ancestors:
+                yield Entry(prefix + name[:-1], Kind.NOT_FOLLOWED, reason="a link to a folder that encloses it")
+                continue
+            yield from _walk_folder(entry.path, prefix + name, follow_links, (*ancestors, identity))
+        else:
+            own = ancestors
+            if follow_links:
+                status = entry.stat(follow_symlinks=False)
+                own = (*ancestors, (status.st_dev, status.st_ino))
+            yield from _walk_folder(entry.path, prefix + name, follow_links, own)
+
+
+def _sorted_key(entry: os.DirEntry[str], follow_links: bool) -> tuple[str, os.DirEntry[str]]:
+    """Return the entry with its name in text form, `/` added if it is a folder to descend into."""
+    try:
+        descend = entry.is_dir(follow_symlinks=follow_links)
+    except OSError:
+        descend = False
+    return to_text(entry.name) + ("/" if descend else ""), entry
+
+
+def _file(path: str, entry: os.DirEntry[str]) -> Iterator[Entry]:
+    try:
+        status = entry.stat()
+    except FileNotFoundError:
+        if entry.is_symlink():
+            yield Entry(path, Kind.UNREADABLE, reason="a link whose target does not exist")
+        return  # deleted between listing and looking: it is simply not there any more
+    except OSError as exc:
+        yield Entry(path, Kind.UNREADABLE, reason=_why(exc))
+        return
+    yield _examined(path, status)
+
+
+def _examined(path: str, status: os.stat_result) -> Entry:
+    if stat.S_ISREG(status.st_mode):
+        return Entry(path, Kind.FILE, status.st_size, status.st_mtime_ns)
+    if stat.S_ISDIR(status.st_mode):
+        return Entry(path, Kind.NOT_FOLLOWED, reason="a link to a folder")
+    return Entry(path, Kind.NOT_FOLLOWED, reason=_SPECIAL.get(stat.S_IFMT(status.st_mode), "a special file"))
+
+
+def _why(exc: OSError) -> str:
+    return f"cannot be examined: {exc.strerror}"
+
+
+def is_within(path: Path, folder: Path) -> bool:
+    """Return whether `path` is `folder` or lies below it, both resolved."""
+    return path == folder or folder in path.parents
