@@ -164,6 +164,8 @@ class Claims(NamedTuple):
     study: Study | None
     series: Series | None
     instance: Instance
+    directory_record_type: str | None = None
+    """Type of the directory record that can hold the instance (PS3.3 F.5); `None` if there is none."""
 
 
 class Reading(NamedTuple):

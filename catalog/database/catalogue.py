@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ class Catalogue:
     def __init__(self, path: Path, engine: Engine) -> None:
         self.path = path
         self.engine = engine
+        self._reading = _engine(lambda: connect_read_only(path))
 
     def __enter__(self) -> Catalogue:
         return self
@@ -52,11 +53,15 @@ class Catalogue:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+        self._reading.dispose()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection in a reading transaction: one state, whatever others write."""
-        with self._sentences(), self.engine.connect() as connection, connection.begin():
+        """Give a connection in a reading transaction: one state, whatever others write.
+
+        It cannot write, whatever SQL reaches it (`connect_read_only`).
+        """
+        with self._sentences(), self._reading.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -149,9 +154,11 @@ def database_sentences(path: Path) -> Iterator[None]:
 def engine_for(path: Path, *, create: bool = False, journal: str = "wal") -> Engine:
     """Return an engine on the SQLite file `path`; it opens nothing yet."""
     mode = "rwc" if create else "rw"
-    engine = create_engine(
-        "sqlite://", creator=lambda: _connect(path, mode, journal), poolclass=NullPool
-    )
+    return _engine(lambda: _connect(path, mode, journal))
+
+
+def _engine(creator: Callable[[], sqlite3.Connection]) -> Engine:
+    engine = create_engine("sqlite://", creator=creator, poolclass=NullPool)
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -170,6 +177,40 @@ def _connect(path: Path, mode: str, journal: str) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
+    return connection
+
+
+_READING_PRAGMAS = frozenset(
+    ["table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list", "data_version"]
+)
+_ALLOWED = frozenset([sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_TRANSACTION])
+_REFUSED_FUNCTIONS = frozenset(["load_extension", "fts3_tokenizer"])
+
+
+def _authorise(action: int, first: str | None, second: str | None, *rest: object) -> int:
+    if action in _ALLOWED:
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() not in _REFUSED_FUNCTIONS:
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_PRAGMA and (first or "").lower() in _READING_PRAGMAS:
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_DENY
+
+
+def connect_read_only(path: Path) -> sqlite3.Connection:
+    """Return a connection that cannot write anything, anywhere, whatever SQL it is given.
+
+    Opened read-only; and since that alone still lets ATTACH create files and PRAGMA change
+    settings, also `query_only`, and an authorizer that allows reading and nothing else.
+    """
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None,
+        check_same_thread=False,
+    )  # fmt: skip
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA query_only=ON")
+    connection.execute("PRAGMA trusted_schema=OFF")
+    connection.set_authorizer(_authorise)
     return connection
 
 

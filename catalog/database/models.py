@@ -84,7 +84,7 @@ def _entity(level: Level) -> list[Column[Any]]:
 root = Table(
     "root", metadata,
     _id(),
-    Column("path", Text, nullable=False, unique=True, comment="absolute path of an indexed folder or imported File-set; bytes that are not UTF-8 as \\xNN, backslash as \\\\"),
+    Column("path", Text, nullable=False, unique=True, comment="absolute path of an indexed folder or of an imported File-set; bytes that are not UTF-8 as \\xNN, backslash as \\\\"),
     comment="folders that were indexed and File-sets that were imported; paths of files are relative to one",
 )  # fmt: skip
 
@@ -184,13 +184,13 @@ discrepancy = Table(
 fileset = Table(
     "fileset", metadata,
     _id(),
-    _ref("root_ref", "root", "the folder that holds its DICOMDIR"),
+    Column("folder", Text, nullable=False, comment="absolute path of the folder that holds its DICOMDIR, in the form of root.path"),
     _ref("run_ref", "run", "the run that imported or wrote it"),
     Column("direction", Text, nullable=False, comment="imported or exported"),
     Column("file_set_uid", Text, comment="SOP Instance UID of the DICOMDIR [PS3.10 §8.1]"),
     Column("file_set_id", Text, comment="File-set ID (0004,1130)"),
     Column("dicomdir_digest", Text, nullable=False, comment="SHA-256 of the DICOMDIR"),
-    UniqueConstraint("root_ref", "direction"),
+    UniqueConstraint("folder", "direction"),
     comment="File-sets imported and exported; a File-set imported again replaces its earlier row",
 )  # fmt: skip
 
@@ -203,7 +203,7 @@ fileset_record = Table(
     Column("record_type", Text, nullable=False, comment="Directory Record Type (0004,1430)"),
     Column("offset_bytes", BigInteger, comment="where the record stands in the DICOMDIR; NULL for File-sets that dcat wrote"),
     Column("file_id", Text, comment="Referenced File ID, components joined by /; NULL if it references no file"),
-    Column("path", Text, comment="the file on the medium, relative to the root; NULL if it is not there"),
+    Column("path", Text, comment="the file on the medium, relative to the folder; NULL if it is not there"),
     Column("sop_class_uid", Text, comment="Referenced SOP Class UID in File (0004,1510)"),
     Column("sop_instance_uid", Text, comment="Referenced SOP Instance UID in File (0004,1511)"),
     Column("transfer_syntax_uid", Text, comment="Referenced Transfer Syntax UID in File (0004,1512)"),

@@ -157,32 +157,45 @@ def parse(
         head = read_head(data, offset, end, encoding)
         if head.tag == ITEM_END:
             return
-        element, offset = _parse_element(data, head, end, encoding, depth)
+        element, offset = parse_element(data, head, end, encoding, depth)
         if element.tag & 0xFFFF and element.tag != TRAILING_PADDING:
             yield element
 
 
-def _parse_element(
+def parse_element(
     data: Buffer, head: Head, end: int, encoding: Encoding, depth: int
 ) -> tuple[Element, int]:
-    """Return the element that `head` starts and the offset after it."""
+    """Return the element that `head` starts and the offset after it.
+
+    Raises as `parse` does; an item or delimiter tag is no element.
+    """
+    if head.tag >> 16 == 0xFFFE:
+        raise HeaderError(
+            f"{tag_text(head.tag)} stands before byte {head.start} where an element was due"
+        )
     undefined = head.length == UNDEFINED
-    if head.vr == "SQ" or (undefined and head.vr in ("UN", "")):
+    if head.vr == "SQ" or (undefined and head.vr == "UN"):
         # An UN of undefined length is a sequence in Implicit VR Little Endian (PS3.5 §6.2.2),
         # though some writers leave it explicit: `item_encoding` settles that item by item.
         inner = encoding
         if head.vr != "SQ" and not encoding.little_endian:
-            inner = EXPLICIT_LITTLE if data[head.start : head.start + 2] == b"\xfe\xff" else encoding
+            inner = (
+                EXPLICIT_LITTLE if data[head.start : head.start + 2] == b"\xfe\xff" else encoding
+            )
         items, after = parse_items(data, head.start, head.length, end, inner, depth=depth + 1)
         return Element(head.tag, "SQ", items), after
     if undefined:
         if not encoding.explicit:
-            items, after = parse_items(data, head.start, head.length, end, encoding, depth=depth + 1)
+            items, after = parse_items(
+                data, head.start, head.length, end, encoding, depth=depth + 1
+            )
             return Element(head.tag, "SQ", items), after
         raise HeaderError(f"{tag_text(head.tag)} {head.vr} has an undefined length")
     after = head.start + head.length
     if after > end:
-        raise TruncatedHeader(f"{tag_text(head.tag)} needs {head.length} bytes at byte {head.start}; the data end at {end}")
+        raise TruncatedHeader(
+            f"{tag_text(head.tag)} needs {head.length} bytes at byte {head.start}; the data end at {end}"
+        )
     value = bytes(data[head.start : after])
     if not encoding.little_endian and (width := WIDTH.get(head.vr)):
         value = swap(value, width)
@@ -216,7 +229,9 @@ def parse_items(
     undefined = length == UNDEFINED
     stop = end if undefined else start + length
     if stop > end:
-        raise TruncatedHeader(f"a sequence at byte {start} needs {length} bytes; the data end at {end}")
+        raise TruncatedHeader(
+            f"a sequence at byte {start} needs {length} bytes; the data end at {end}"
+        )
     items: list[Item] = []
     offset = start
     while offset < stop:
@@ -234,13 +249,15 @@ def parse_items(
                 if inner.tag == ITEM_END:
                     offset = inner.start
                     break
-                element, offset = _parse_element(data, inner, stop, within, depth)
+                element, offset = parse_element(data, inner, stop, within, depth)
                 if element.tag & 0xFFFF:
                     elements.append(element)
         else:
             offset = head.start + head.length
             if offset > stop:
-                raise TruncatedHeader(f"an item at byte {head.start - 8} reaches beyond its sequence")
+                raise TruncatedHeader(
+                    f"an item at byte {head.start - 8} reaches beyond its sequence"
+                )
             elements.extend(parse(data, head.start, offset, within, depth=depth))
         items.append(tuple(elements))
     if undefined:
@@ -277,7 +294,11 @@ def encode(element: Element) -> bytes:
         If the VR is unknown or the value does not fit its length field.
     """
     vr = element.vr.encode("ascii", "replace")
-    value = b"".join(map(encode_item, element.value)) if isinstance(element.value, tuple) else element.value
+    value = (
+        b"".join(map(encode_item, element.value))
+        if isinstance(element.value, tuple)
+        else element.value
+    )
     if len(value) % 2:
         value += b"\0" if vr in (b"UI", b"OB", b"UN") else b" "
     if vr in LONG_VRS:

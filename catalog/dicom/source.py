@@ -6,7 +6,6 @@ the bytes may come from an attacker.
 
 from __future__ import annotations
 
-import io
 import zlib
 from typing import BinaryIO
 
@@ -68,10 +67,14 @@ class Source:
             raise HeaderError("its header is longer than any that dcat reads")
         if offset + 8 > self.size:
             if offset > self.size:
-                raise TruncatedHeader(f"a value reaches to byte {offset}, the file ends at byte {self.size}")
+                raise TruncatedHeader(
+                    f"a value reaches to byte {offset}, the file ends at byte {self.size}"
+                )
             raise TruncatedHeader(f"the file ends at byte {self.size}, inside an element's head")
         if len(data) < 8:
-            raise TruncatedHeader(f"the file ends at byte {offset + len(data)}, before its stated size")
+            raise TruncatedHeader(
+                f"the file ends at byte {offset + len(data)}, before its stated size"
+            )
         self.base = offset
         self.data = data + b"\0\0\0\0" if len(data) < window else data
         return 0
@@ -86,6 +89,10 @@ class Source:
     def ends_at(self, offset: int) -> bool:
         """Return whether the file ends exactly at `offset`."""
         return offset == self.size
+
+    def is_short_of(self, offset: int) -> bool:
+        """Return whether the file is known to end before `offset`."""
+        return offset > self.size
 
     def _fetch(self, offset: int, count: int) -> bytes:
         self.stream.seek(offset)
@@ -114,6 +121,10 @@ class Inflated(Source):
         self._inflate(min(offset, MAX_INFLATED_BYTES) + 1)
         return offset == self.size
 
+    def is_short_of(self, offset: int) -> bool:
+        """Return `False`: to know, all Pixel Data would have to be inflated."""
+        return False
+
     def _fetch(self, offset: int, count: int) -> bytes:
         if offset + count > MAX_INFLATED_BYTES:
             self._inflate(MAX_INFLATED_BYTES + 1)
@@ -138,8 +149,3 @@ class Inflated(Source):
             self._buffer += more
             if inflate.eof or not (chunk or more):
                 self.size = len(self._buffer)
-
-
-def over(data: bytes) -> Source:
-    """Return a source over bytes in memory."""
-    return Source(io.BytesIO(data), len(data))

@@ -13,7 +13,6 @@ from functools import lru_cache
 from catalog.dicom.elements import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
-    IMPLICIT_LITTLE,
     ITEM,
     ITEM_END,
     LONG_VRS,
@@ -70,7 +69,9 @@ class Walk:
     stop: int | None = None
     is_truncated: bool = False
 
-    def note(self, code: str, severity: Severity, message: str, offset: int, clause: str | None = None) -> None:
+    def note(
+        self, code: str, severity: Severity, message: str, offset: int, clause: str | None = None
+    ) -> None:
         """Keep a finding about the byte at `offset`."""
         self.findings.append(Finding(code, severity, message, clause=clause, offset_bytes=offset))
 
@@ -87,7 +88,15 @@ def _notable(wanted: frozenset[int], little_endian: bool) -> frozenset[int]:
     return frozenset(map(key_of, tags)) if little_endian else tags
 
 
-def walk(source: Source, offset: int, encoding: Encoding, wanted: frozenset[int], into: Walk) -> None:
+@lru_cache(maxsize=16)
+def _plain(wanted: frozenset[int]) -> dict[int, int]:
+    """Return the little endian keys, with their tags, of elements that need no more than keeping."""
+    return {key_of(tag): tag for tag in wanted - STOPS - {0, ITEM, ITEM_END, SEQUENCE_END}}
+
+
+def walk(
+    source: Source, offset: int, encoding: Encoding, wanted: frozenset[int], into: Walk
+) -> None:
     """Walk the top level of the data set at `offset`, keeping the elements of `wanted` in `into`.
 
     Ends at Pixel Data, at the records of a DICOMDIR, or at the end of the data. Of an element
@@ -101,16 +110,19 @@ def walk(source: Source, offset: int, encoding: Encoding, wanted: frozenset[int]
         If the bytes are not elements. In both cases `into` holds what came before.
     """
     notable = _notable(wanted, encoding.little_endian)
+    plain = _plain(wanted) if encoding.little_endian else {}
+    elements = into.elements
     little = encoding.little_endian
     head, two, long_length = (
-        (_LITTLE_HEAD, _LITTLE_TWO, _LITTLE_LENGTH) if little else (_BIG_HEAD, _BIG_TWO, _BIG_LENGTH)
+        (_LITTLE_HEAD, _LITTLE_TWO, _LITTLE_LENGTH)
+        if little
+        else (_BIG_HEAD, _BIG_TWO, _BIG_LENGTH)
     )
     explicit = encoding.explicit
-    index = last = -1
-    base, data = offset, b""
+    base, data, index, last = offset, b"", 0, -1
     while True:
-        if index < 0 or index > last:
-            offset = base + max(index, 0)
+        if index > last:
+            offset = base + index
             if source.ends_at(offset):
                 return
             index = source.at(offset)
@@ -123,6 +135,12 @@ def walk(source: Source, offset: int, encoding: Encoding, wanted: frozenset[int]
                 if key not in notable:
                     index = start + length
                     continue
+                if key in plain and start + length <= last + 8:  # wholly in the window
+                    tag = plain[key]
+                    if tag not in elements:
+                        index = start + length
+                        elements[tag] = Element(tag, _VR_TEXT[vr], data[start:index])
+                        continue
             elif vr in LONG_VRS:
                 (length,) = long_length(data, index + 8)
                 start = index + 12
@@ -148,15 +166,13 @@ def walk(source: Source, offset: int, encoding: Encoding, wanted: frozenset[int]
                 index = start + length
                 continue
         tag = (key & 0xFFFF) << 16 | key >> 16 if little else key
-        after = _meet(source, into, wanted, encoding, _Met(tag, vr, length, base + index, base + start))
+        after = _meet(
+            source, into, wanted, encoding, _Met(tag, vr, length, base + index, base + start)
+        )
         if after is None:
             return
-        index = after - base
-        # The window may have moved on inside a sequence.
-        last = -1 if source.base != base else last
-        if last < 0:
-            base, index = after, 0
-            last = -1
+        base, data = source.base, source.data  # the window moved if a sequence was long
+        index, last = after - base, len(data) - 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +186,22 @@ class _Met:
     start: int
 
 
-def _meet(source: Source, into: Walk, wanted: frozenset[int], encoding: Encoding, met: _Met) -> int | None:
+def _meet(
+    source: Source, into: Walk, wanted: frozenset[int], encoding: Encoding, met: _Met
+) -> int | None:
     """Deal with an element that cannot just be passed over; return the offset after it, or `None` to end."""
     tag, length, start = met.tag, met.length, met.start
     if tag in STOPS and tag not in wanted:
         into.stop = tag
-        into.is_truncated = tag != DIRECTORY_RECORDS and length != UNDEFINED and start + length > source.size
+        into.is_truncated = (
+            tag != DIRECTORY_RECORDS and length != UNDEFINED and source.is_short_of(start + length)
+        )
         return None
     if tag == 0 and length == 0:
         _expect_zeros(source, met.at)
-        into.note("trailing-zeros", Severity.NOTE, "Zeros follow the data set.", met.at, "PS3.10 §7.2")
+        into.note(
+            "trailing-zeros", Severity.NOTE, "Zeros follow the data set.", met.at, "PS3.10 §7.2"
+        )
         return None
     if tag in (ITEM, ITEM_END, SEQUENCE_END):
         raise HeaderError(f"{tag_text(tag)} stands at byte {met.at}, outside any sequence")
@@ -239,21 +261,41 @@ def _load(source: Source, into: Walk, encoding: Encoding, met: _Met, after: int)
         return
     raw = source.bytes_at(start, count)
     if len(raw) < count:
-        raise TruncatedHeader(f"{tag_text(tag)} at byte {met.at} needs {count} bytes, the file holds {len(raw)}")
+        raise TruncatedHeader(
+            f"{tag_text(tag)} at byte {met.at} needs {count} bytes, the file holds {len(raw)}"
+        )
     value: bytes | tuple[tuple[Element, ...], ...] = raw
     if vr == "SQ":
         inner = _inner_encoding(source, met, encoding)
         try:
             value, _ = parse_items(raw, 0, met.length if undefined else count, count, inner)
         except HeaderError as error:
-            into.note("sequence-unreadable", Severity.ERROR, f"{tag_text(tag)} was not read: {error}.", met.at, "PS3.5 §7.5")
+            into.note(
+                "sequence-unreadable",
+                Severity.ERROR,
+                f"{tag_text(tag)} was not read: {error}.",
+                met.at,
+                "PS3.5 §7.5",
+            )
             return
     elif not encoding.little_endian and (width := WIDTH.get(vr)):
         value = swap(raw, width)
     if met.vr and met.vr not in VRS:
-        into.note("invalid-vr", Severity.WARNING, f"{tag_text(tag)} has no valid VR, {vr} is taken.", met.at, "PS3.5 §6.2")
+        into.note(
+            "invalid-vr",
+            Severity.WARNING,
+            f"{tag_text(tag)} has no valid VR, {vr} is taken.",
+            met.at,
+            "PS3.5 §6.2",
+        )
     if tag in into.elements:
-        into.note("duplicate-element", Severity.WARNING, f"{tag_text(tag)} occurs twice, the last is taken.", met.at, "PS3.5 §7.1")
+        into.note(
+            "duplicate-element",
+            Severity.WARNING,
+            f"{tag_text(tag)} occurs twice, the last is taken.",
+            met.at,
+            "PS3.5 §7.1",
+        )
     into.elements[tag] = Element(tag, vr, value)
 
 
@@ -284,7 +326,9 @@ def skip_items(source: Source, offset: int, encoding: Encoding) -> int:
             if tag == SEQUENCE_END:
                 open_.pop()
             elif tag != ITEM:
-                raise HeaderError(f"{tag_text(tag)} stands at byte {offset - 8} where an item was due")
+                raise HeaderError(
+                    f"{tag_text(tag)} stands at byte {offset - 8} where an item was due"
+                )
             elif length == UNDEFINED:
                 ahead = source.bytes_at(offset, 8)
                 open_.append((False, item_encoding(ahead, 0, len(ahead), encoding)))
@@ -309,6 +353,3 @@ def skip_items(source: Source, offset: int, encoding: Encoding) -> int:
         else:
             offset += length
     return offset
-
-
-__all__ = ["DIRECTORY_RECORDS", "IMPLICIT_LITTLE", "STOPS", "Walk", "skip_items", "walk"]

@@ -89,16 +89,11 @@ def file_id_from_value(value: bytes) -> FileId:
 def components_of(value: bytes) -> tuple[str, ...]:
     """Return the components that `value` claims, root first, legal or not; empty for no value.
 
-    Bytes outside ASCII become `\\xNN`, so that nothing is guessed and nothing is lost.
+    A byte outside ASCII becomes `<NN>` in hexadecimal: File IDs have no character set to read it by.
     """
-    text = value.rstrip(b" \0").decode("ascii", "backslashreplace") if value.isascii() else _escaped(value)
+    value = value.rstrip(b" \0")
+    text = "".join(chr(b) if b < 0x80 else f"<{b:02X}>" for b in value)
     return tuple(part.strip(" ") for part in text.split("\\")) if text else ()
-
-
-def _escaped(value: bytes) -> str:
-    # A backslash made by the escape would look like a separator, so it is written as an underscore
-    # pair that no medium carries.
-    return "".join(chr(b) if b < 0x80 else f"<{b:02X}>" for b in value.rstrip(b" \0"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from catalog.dicom.elements import Element, encode, tag_text
 from catalog.errors import EncodingError, FileSetError
 from catalog.fileset.file_id import file_id
 from catalog.fileset.record_types import RECORD_TYPES
-from catalog.fileset.tree import LINKS, FileSet, Record, walk
+from catalog.fileset.tree import IN_USE, LOWER_RECORD, NEXT_RECORD, FileSet, Record, walk
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
@@ -30,8 +30,13 @@ _MAX_DEPTH = 32
 _FORBIDDEN_GROUPS = (0x0000, 0x0002, 0x0006)
 
 _ITEM = struct.Struct("<HHI")
-_LINKS = struct.Struct("<HH2sHI HH2sHH HH2sHI")
 _UL = struct.Struct("<I")
+
+_LINK_PARTS = {
+    NEXT_RECORD: encode(Element(NEXT_RECORD, "UL", bytes(4))),
+    IN_USE: encode(Element(IN_USE, "US", b"\xff\xff")),
+    LOWER_RECORD: encode(Element(LOWER_RECORD, "UL", bytes(4))),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +176,10 @@ def _tail(fileset: FileSet) -> bytes:
     return b"".join(map(encode, sorted(fileset.extra, key=lambda e: e.tag)))
 
 
-def encode_record(record: Record) -> tuple[bytes, int]:
-    """Return the item of `record` with zero offsets, and where in it (0004,1400) begins.
+def encode_record(record: Record) -> tuple[bytes, int, int]:
+    """Return the item of `record`, and where in it the values of (0004,1400) and (0004,1420) are.
+
+    Both offsets are zero, the In-use Flag is FFFFH (PS3.3 F.3.2.2).
 
     Raises
     ------
@@ -181,23 +188,19 @@ def encode_record(record: Record) -> tuple[bytes, int]:
     EncodingError
         If a value cannot be encoded.
     """
-    before: list[bytes] = []
-    after: list[bytes] = []
-    last = -1
-    for element in sorted(record.keys, key=lambda e: e.tag):
+    parts = dict(_LINK_PARTS)
+    parts[0x00041430] = encode(Element(0x00041430, "CS", record.type.encode("ascii", "replace")))
+    for element in record.keys:
         tag = element.tag
-        if tag == last or tag in LINKS or tag >> 16 in _FORBIDDEN_GROUPS:
+        if tag in parts or tag >> 16 in _FORBIDDEN_GROUPS:
             raise FileSetError(f"A {record.type} record may not hold {tag_text(tag)}, or only once.")
-        last = tag
-        (before if tag < 0x00041400 else after).append(encode(element))
-    kind = encode(Element(0x00041430, "CS", record.type.encode("ascii", "replace")))
-    # (0004,1410) and (0004,1420) may only be followed by (0004,1430) if no key lies between them.
-    if any(0x00041400 < e.tag < 0x00041430 for e in record.keys):
-        raise FileSetError(f"A {record.type} record holds a key among its links.")
-    head = b"".join(before)
-    links = _LINKS.pack(4, 0x1400, b"UL", 4, 0, 4, 0x1410, b"US", 2, 0xFFFF, 4, 0x1420, b"UL", 4, 0)
-    body = b"".join((head, links, kind, *after))
-    return _ITEM.pack(0xFFFE, 0xE000, len(body)) + body, _ITEM.size + len(head)
+        parts[tag] = encode(element)
+    position = _ITEM.size
+    tags = sorted(parts)
+    next_ = position + sum(len(parts[tag]) for tag in tags if tag < 0x00041400) + 8
+    lower = position + sum(len(parts[tag]) for tag in tags if tag < 0x00041420) + 8
+    body = b"".join([parts[tag] for tag in tags])
+    return _ITEM.pack(0xFFFE, 0xE000, len(body)) + body, next_, lower
 
 
 class _Writer:
@@ -229,23 +232,22 @@ class _Writer:
     def _records(self, records: Iterable[tuple[int, Record]]) -> tuple[int, int]:
         """Write all records; return the offsets of the first and last one at the root, or zeros."""
         first = last = 0
-        links: list[int] = []  # position of (0004,1400) in the latest record of each depth
+        links: list[tuple[int, int]] = []  # where the two offsets of each depth's latest record are
         for depth, record in records:
             if depth > len(links) or depth >= _MAX_DEPTH or depth < 0:
                 raise FileSetError(f"A {record.type} record at depth {depth} follows one at depth {len(links) - 1}.")
             self._check(record)
-            item, link = encode_record(record)
+            item, next_, lower = encode_record(record)
             offset = self._size
             if offset + len(item) > _LIMIT:
                 raise EncodingError("A DICOMDIR cannot exceed 4 GiB: split the File-set (PS3.3 F.3.2.2).")
             if depth == len(links):
                 if links:
-                    self._patch(links[-1] + 30, offset)
-                links.append(0)
+                    self._patch(links[-1][1], offset)
             else:
-                self._patch(links[depth] + 8, offset)
-                del links[depth + 1 :]
-            links[depth] = offset + link
+                self._patch(links[depth][0], offset)
+                del links[depth:]
+            links.append((offset + next_, offset + lower))
             if depth == 0:
                 first, last = first or offset, offset
             self._append(item)

@@ -133,7 +133,7 @@ def upgrade():
             "path",
             sa.Text(),
             nullable=False,
-            comment="absolute path of an indexed folder or imported File-set; bytes that are not UTF-8 as \\xNN, backslash as \\\\",
+            comment="absolute path of an indexed folder or of an imported File-set; bytes that are not UTF-8 as \\xNN, backslash as \\\\",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_root")),
         sa.UniqueConstraint("path", name=op.f("uq_root_path")),
@@ -184,10 +184,10 @@ def upgrade():
             comment="surrogate key",
         ),
         sa.Column(
-            "root_ref",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            "folder",
+            sa.Text(),
             nullable=False,
-            comment="the folder that holds its DICOMDIR",
+            comment="absolute path of the folder that holds its DICOMDIR, in the form of root.path",
         ),
         sa.Column(
             "run_ref",
@@ -204,10 +204,9 @@ def upgrade():
         ),
         sa.Column("file_set_id", sa.Text(), nullable=True, comment="File-set ID (0004,1130)"),
         sa.Column("dicomdir_digest", sa.Text(), nullable=False, comment="SHA-256 of the DICOMDIR"),
-        sa.ForeignKeyConstraint(["root_ref"], ["root.id"], name=op.f("fk_fileset_root_ref_root")),
         sa.ForeignKeyConstraint(["run_ref"], ["run.id"], name=op.f("fk_fileset_run_ref_run")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_fileset")),
-        sa.UniqueConstraint("root_ref", "direction", name=op.f("uq_fileset_root_ref_direction")),
+        sa.UniqueConstraint("folder", "direction", name=op.f("uq_fileset_folder_direction")),
         comment="File-sets imported and exported; a File-set imported again replaces its earlier row",
     )
     op.create_table(
@@ -883,7 +882,7 @@ def upgrade():
             "path",
             sa.Text(),
             nullable=True,
-            comment="the file on the medium, relative to the root; NULL if it is not there",
+            comment="the file on the medium, relative to the folder; NULL if it is not there",
         ),
         sa.Column(
             "sop_class_uid",

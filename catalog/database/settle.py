@@ -1,0 +1,201 @@
+"""Settling rows: which value a row shows when its files disagree, by a rule and not by who came first.
+
+For each attribute the row holds the value that most of its files state. Files that are silent
+(absent or empty) do not outvote one that speaks; equally common values are decided by
+`rows.rank`; missing files have no vote while any file is there. Every file that states something
+else has a row in `discrepancy`, so each file's claims can be rebuilt and conflicts listed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, exists, func, insert, select, update
+
+from catalog.database import models as m
+from catalog.database.rows import (
+    KEYWORDS,
+    PARENT_COLUMN,
+    Claim,
+    Entity,
+    claim_from,
+    claims_of,
+    entity_columns,
+    entity_from,
+    in_chunks,
+    rank,
+    selected_columns,
+    stored_claim,
+    with_claims,
+)
+from catalog.entities import Level, Provenance, Status
+
+_FILES: Any = m.file.join(m.instance, m.file.c.instance_ref == m.instance.c.id)
+_SOURCES: dict[Level, tuple[Any, Any]] = {
+    Level.INSTANCE: (_FILES, m.instance.c.id),
+    Level.SERIES: (_FILES, m.instance.c.series_ref),
+    Level.STUDY: (_FILES.join(m.series, m.instance.c.series_ref == m.series.c.id), m.series.c.study_ref),
+    Level.PATIENT: (
+        _FILES.join(m.series, m.instance.c.series_ref == m.series.c.id).join(m.study, m.series.c.study_ref == m.study.c.id),
+        m.study.c.patient_ref,
+    ),
+}  # fmt: skip
+"""For each level the join from files to it, and the column that names its row."""
+
+_IS_THERE = m.file.c.status != Status.MISSING.value
+
+
+def settle(connection: Connection, level: Level, refs: Collection[int]) -> bool:
+    """Settle the rows `refs` of `level`; return whether any row changed."""
+    changed = False
+    for chunk in in_chunks(sorted(refs)):
+        changed |= _settle_chunk(connection, level, chunk)
+    return changed
+
+
+def _settle_chunk(connection: Connection, level: Level, refs: list[int]) -> bool:
+    source, owner = _SOURCES[level]
+    votes = _votes(connection, level, refs)
+    if not votes:
+        return _mark_disputed(connection, level, refs)
+    voters: dict[int, int] = dict(
+        connection.execute(
+            select(owner, func.count()).select_from(source).where(owner.in_(list(votes)), _IS_THERE).group_by(owner)
+        ).tuples().all()
+    )  # fmt: skip
+    table = m.ENTITY_TABLES[level]
+    rows = connection.execute(select(table.c.id, *selected_columns(level)).where(table.c.id.in_(list(votes))))
+    changed = False
+    for ref, *values in rows.all():
+        entity = entity_from(level, values)
+        own = dict(claims_of(level, entity))
+        won: dict[str, Claim] = {}
+        for keyword, others in votes[ref].items():
+            agreeing = voters.get(ref, 0) - sum(others.values())
+            best = _winner(own[keyword], agreeing, others)
+            if best != own[keyword]:
+                won[keyword] = best
+                _exchange(connection, level, ref, keyword, own[keyword], best)
+        if won:
+            changed = True
+            settled: Entity = with_claims(level, entity, won)
+            connection.execute(update(table).where(table.c.id == ref).values(entity_columns(level, settled)))
+    return _mark_disputed(connection, level, refs) or changed
+
+
+def _votes(
+    connection: Connection, level: Level, refs: list[int]
+) -> dict[int, dict[str, dict[Claim, int]]]:
+    """Return how many files that are there state what, where they differ from their row."""
+    source, owner = _SOURCES[level]
+    d = m.discrepancy.c
+    rows = connection.execute(
+        select(owner, d.keyword, d.value, d.raw, func.count())
+        .select_from(source.join(m.discrepancy, d.file_ref == m.file.c.id))
+        .where(owner.in_(refs), d.keyword.in_(KEYWORDS[level]), _IS_THERE)
+        .group_by(owner, d.keyword, d.value, d.raw)
+    )
+    votes: dict[int, dict[str, dict[Claim, int]]] = defaultdict(lambda: defaultdict(dict))
+    for ref, keyword, value, raw, count in rows:
+        votes[ref][keyword][claim_from(keyword, value, raw)] = count
+    return votes
+
+
+def _winner(own: Claim, agreeing: int, others: dict[Claim, int]) -> Claim:
+    candidates = dict(others)
+    if agreeing > 0:
+        candidates[own] = agreeing
+    return min(candidates, key=lambda claim: (rank(claim)[0], -candidates[claim], rank(claim)))
+
+
+def _exchange(
+    connection: Connection, level: Level, ref: int, keyword: str, old: Claim, new: Claim
+) -> None:
+    """Let `discrepancy` say who differs from `new` instead of who differs from `old`."""
+    source, owner = _SOURCES[level]
+    d = m.discrepancy.c
+    stated = exists().where(and_(d.file_ref == m.file.c.id, d.keyword == keyword))
+    agreeing = connection.execute(
+        select(m.file.c.id).select_from(source).where(owner == ref, ~stated)
+    ).scalars().all()  # fmt: skip
+    value, raw = stored_claim(new)
+    files = select(m.file.c.id).select_from(source).where(owner == ref)
+    connection.execute(
+        delete(m.discrepancy).where(
+            d.keyword == keyword, d.value.is_not_distinct_from(value), d.raw.is_not_distinct_from(raw), d.file_ref.in_(files)
+        )
+    )  # fmt: skip
+    value, raw = stored_claim(old)
+    if agreeing:
+        connection.execute(
+            insert(m.discrepancy),
+            [{"file_ref": f, "keyword": keyword, "value": value, "raw": raw} for f in agreeing],
+        )
+
+
+def _mark_disputed(connection: Connection, level: Level, refs: list[int]) -> bool:
+    """Bring `is_disputed` of the rows in step with `discrepancy`; return whether any changed."""
+    source, owner = _SOURCES[level]
+    d = m.discrepancy.c
+    disputed = set(
+        connection.execute(
+            select(owner)
+            .select_from(source.join(m.discrepancy, d.file_ref == m.file.c.id))
+            .where(owner.in_(refs), d.keyword.in_(KEYWORDS[level]))
+            .distinct()
+        ).scalars()
+    )
+    table = m.ENTITY_TABLES[level]
+    changed = 0
+    for value, members in ((True, disputed), (False, set(refs) - disputed)):
+        if members:
+            changed += connection.execute(
+                update(table)
+                .where(table.c.id.in_(members), table.c.is_disputed.is_(not value))
+                .values(is_disputed=value)
+            ).rowcount
+    return changed > 0
+
+
+def remove_unclaimed(connection: Connection, instances: Iterable[int]) -> int:
+    """Remove those instances, and what is left empty above them, that no source states any more.
+
+    A file that was overwritten with another instance no longer states the old one. Missing files
+    still do, and so do directory records. Returns how many instances were removed.
+    """
+    removed = 0
+    for chunk in in_chunks(sorted(instances)):
+        unclaimed = connection.execute(
+            select(m.instance.c.id, m.instance.c.series_ref).where(
+                m.instance.c.id.in_(chunk),
+                ~exists().where(m.file.c.instance_ref == m.instance.c.id),
+                ~exists().where(m.fileset_record.c.instance_ref == m.instance.c.id),
+            )
+        ).all()
+        if not unclaimed:
+            continue
+        removed += len(unclaimed)
+        connection.execute(delete(m.instance).where(m.instance.c.id.in_([row.id for row in unclaimed])))
+        parents = {row.series_ref for row in unclaimed if row.series_ref is not None}
+        for level, child in ((Level.SERIES, Level.INSTANCE), (Level.STUDY, Level.SERIES), (Level.PATIENT, Level.STUDY)):
+            parents = _remove_empty(connection, level, child, parents)
+    return removed
+
+
+def _remove_empty(connection: Connection, level: Level, child: Level, refs: set[int]) -> set[int]:
+    """Remove the header-derived rows of `level` without children; return the parents of those removed."""
+    if not refs:
+        return set()
+    table, below = m.ENTITY_TABLES[level], m.ENTITY_TABLES[child]
+    parent = table.c[PARENT_COLUMN[level]] if level in PARENT_COLUMN else table.c.id
+    empty = connection.execute(
+        select(table.c.id, parent.label("parent")).where(
+            table.c.id.in_(refs),
+            table.c.provenance == Provenance.HEADER.value,
+            ~exists().where(below.c[PARENT_COLUMN[child]] == table.c.id),
+        )
+    ).all()
+    connection.execute(delete(table).where(table.c.id.in_([row.id for row in empty])))
+    return {row.parent for row in empty} if level in PARENT_COLUMN else set()

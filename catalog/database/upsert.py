@@ -1,0 +1,348 @@
+"""Storing what files and directory records state.
+
+The rows are a function of the claims alone: not of the order in which files were read, nor of how
+they were batched, nor of runs that were killed. Each batch is one transaction and leaves every
+row settled (`catalog.database.settle`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from catalog.database import models as m
+from catalog.database.rows import (
+    LEVELS,
+    PARENT_COLUMN,
+    UID_COLUMN,
+    Entity,
+    Key,
+    Row,
+    differences,
+    entity_at,
+    entity_columns,
+    entity_from,
+    in_chunks,
+    is_record,
+    merged,
+    patient_identity,
+    selected_columns,
+    stored_claim,
+)
+from catalog.database.settle import remove_unclaimed, settle
+from catalog.entities import Claims, Level, Provenance, Reading, StoredFile
+from catalog.findings import Finding
+
+CACHED_ROWS = 20_000
+"""How many rows of patients, studies and series the writer remembers between batches."""
+
+
+class Placed(NamedTuple):
+    """The rows to which one set of claims belongs, outermost first; `None` where there is none."""
+
+    patient: int | None
+    study: int | None
+    series: int | None
+    instance: int
+
+
+class RowWriter:
+    """Writes batches for one run. One at a time may be alive (`Catalogue.writer_lock`).
+
+    Parameters
+    ----------
+    run_ref:
+        The run in whose name rows are written.
+    """
+
+    def __init__(self, run_ref: int) -> None:
+        self.run_ref = run_ref
+        self._rows: dict[Level, dict[Key, Row]] = {level: {} for level in LEVELS}
+
+    def forget(self) -> None:
+        """Forget all remembered rows, as after a transaction that was rolled back."""
+        for rows in self._rows.values():
+            rows.clear()
+
+    # -- files -----------------------------------------------------------------------------
+
+    def store(self, connection: Connection, root_ref: int, readings: Sequence[Reading]) -> None:
+        """Store the readings of files below a root: new rows, or new contents of known ones.
+
+        A file's earlier claims and findings are replaced. All rows that any of its claims touched
+        are settled before this returns.
+        """
+        self._make_room()
+        placed = self._place(connection, [r.claims for r in readings], Provenance.HEADER)
+        known = self._known_files(connection, root_ref, [r.file.path for r in readings])
+        next_id = _next_id(connection, m.file)
+        new_files, changed_files, file_refs = [], [], []
+        for reading, at_rows in zip(readings, placed, strict=True):
+            values = _file_values(reading.file)
+            values |= {
+                "instance_ref": at_rows.instance if at_rows else None,
+                "last_run_ref": self.run_ref,
+                "missing_since": None,
+                "last_status": None,
+            }
+            found = known.get(reading.file.path)
+            if found is None:
+                values |= {"id": next_id, "root_ref": root_ref, "first_run_ref": self.run_ref}
+                new_files.append(values)
+                file_refs.append(next_id)
+                next_id += 1
+            else:
+                changed_files.append(values | {"file_id": found[0]})
+                file_refs.append(found[0])
+        disputed = self._withdraw(connection, known)
+        if new_files:
+            connection.execute(insert(m.file), new_files)
+        if changed_files:
+            columns = [name for name in changed_files[0] if name != "file_id"]
+            connection.execute(
+                update(m.file).where(m.file.c.id == bindparam("file_id")).values({name: bindparam(name) for name in columns}),
+                changed_files,
+            )  # fmt: skip
+        self._state_discrepancies(connection, readings, placed, file_refs, disputed)
+        self._store_findings(connection, readings, file_refs)
+        self._settle(connection, disputed)
+        former = {instance for _, instance in known.values() if instance is not None}
+        if remove_unclaimed(connection, former):
+            self.forget()
+
+    def _known_files(
+        self, connection: Connection, root_ref: int, paths: Iterable[str]
+    ) -> dict[str, tuple[int, int | None]]:
+        """Return (file id, instance id) of the files that have rows, by path."""
+        found: dict[str, tuple[int, int | None]] = {}
+        for chunk in in_chunks(paths):
+            rows = connection.execute(
+                select(m.file.c.path, m.file.c.id, m.file.c.instance_ref).where(
+                    m.file.c.root_ref == root_ref, m.file.c.path.in_(chunk)
+                )
+            )
+            found.update((path, (ref, instance)) for path, ref, instance in rows)
+        return found
+
+    def _withdraw(
+        self, connection: Connection, known: dict[str, tuple[int, int | None]]
+    ) -> dict[Level, set[int]]:
+        """Take back what known files stated before; return the rows that lost a voice, by level."""
+        refs = [ref for ref, _ in known.values()]
+        for chunk in in_chunks(refs):
+            connection.execute(delete(m.discrepancy).where(m.discrepancy.c.file_ref.in_(chunk)))
+            connection.execute(delete(m.finding).where(m.finding.c.file_ref.in_(chunk)))
+        touched: dict[Level, set[int]] = {level: set() for level in LEVELS}
+        for rows in chains(connection, {i for _, i in known.values() if i is not None}):
+            for level, ref in zip(LEVELS, rows, strict=True):
+                if ref is not None:
+                    touched[level].add(ref)
+        return touched
+
+    def _state_discrepancies(
+        self,
+        connection: Connection,
+        readings: Sequence[Reading],
+        placed: Sequence[Placed | None],
+        file_refs: Sequence[int],
+        disputed: dict[Level, set[int]],
+    ) -> None:
+        stated = []
+        by_id = {level: {row.id: row for row in self._rows[level].values()} for level in LEVELS}
+        for reading, at_rows, file_ref in zip(readings, placed, file_refs, strict=True):
+            if reading.claims is None or at_rows is None:
+                continue
+            for level, ref in zip(LEVELS, at_rows, strict=True):
+                entity = entity_at(reading.claims, level)
+                if entity is None or ref is None:
+                    continue
+                row = by_id[level][ref]
+                found = differences(level, row.entity, entity)
+                if found or row.is_disputed:
+                    disputed[level].add(ref)
+                for keyword, claim in found:
+                    value, raw = stored_claim(claim)
+                    stated.append({"file_ref": file_ref, "keyword": keyword, "value": value, "raw": raw})
+        if stated:
+            connection.execute(insert(m.discrepancy), stated)
+
+    def _store_findings(
+        self, connection: Connection, readings: Sequence[Reading], file_refs: Sequence[int]
+    ) -> None:
+        rows = [
+            finding_values(finding, self.run_ref, file_ref=file_ref)
+            for reading, file_ref in zip(readings, file_refs, strict=True)
+            for finding in reading.findings
+        ]
+        if rows:
+            connection.execute(insert(m.finding), rows)
+
+    def _settle(self, connection: Connection, disputed: dict[Level, set[int]]) -> None:
+        changed = False
+        for level, refs in disputed.items():
+            changed |= settle(connection, level, refs)
+        if changed:
+            self.forget()
+
+    # -- entities --------------------------------------------------------------------------
+
+    def store_records(
+        self, connection: Connection, claims: Sequence[Claims]
+    ) -> list[Placed]:
+        """Store what directory records state; return the rows of each.
+
+        Rows made from headers stay as they are; rows made from records take in what is new.
+        """
+        self._make_room()
+        return [placed for placed in self._place(connection, claims, Provenance.RECORD) if placed]
+
+    def place_entity(self, connection: Connection, level: Level, parent: int | None, entity: Entity, identity: str) -> int:
+        """Store one entity known from a directory record that may have nothing below it; return its row."""
+        self._make_room()
+        self._resolve(connection, level, {(parent, identity): (entity, None)}, Provenance.RECORD)
+        return self._rows[level][(parent, identity)].id
+
+    def _make_room(self) -> None:
+        if sum(map(len, self._rows.values())) > CACHED_ROWS:
+            self.forget()
+        self._rows[Level.INSTANCE].clear()
+
+    def _place(
+        self, connection: Connection, claims: Sequence[Claims | None], provenance: Provenance
+    ) -> list[Placed | None]:
+        """Find or make the rows of every entity that the claims name, level by level."""
+        count = len(claims)
+        refs: dict[Level, list[int | None]] = {level: [None] * count for level in LEVELS}
+        parent_level: Level | None = None
+        for level in LEVELS:
+            wanted: dict[Key, tuple[Entity, str | None]] = {}
+            keys: list[Key | None] = [None] * count
+            for i, claim in enumerate(claims):
+                entity = None if claim is None else entity_at(claim, level)
+                if claim is None or entity is None:
+                    continue
+                parent = refs[parent_level][i] if parent_level else None
+                key = (parent, _identity(level, claim))
+                keys[i] = key
+                if provenance is Provenance.RECORD and key in wanted:
+                    entity = merged(level, wanted[key][0], entity)
+                    wanted[key] = (entity, claim.directory_record_type)
+                else:
+                    wanted.setdefault(key, (entity, claim.directory_record_type))
+            self._resolve(connection, level, wanted, provenance)
+            rows = self._rows[level]
+            refs[level] = [None if key is None else rows[key].id for key in keys]
+            parent_level = level
+        return [
+            None if refs[Level.INSTANCE][i] is None else Placed(*(refs[level][i] for level in LEVELS))  # type: ignore[arg-type]
+            for i in range(count)
+        ]
+
+    def _resolve(
+        self,
+        connection: Connection,
+        level: Level,
+        wanted: dict[Key, tuple[Entity, str | None]],
+        provenance: Provenance,
+    ) -> None:
+        """Make sure that every wanted key has a remembered row."""
+        rows = self._rows[level]
+        table = m.ENTITY_TABLES[level]
+        unknown = [key for key in wanted if key not in rows]
+        if unknown:
+            rows.update(_load(connection, level, unknown))
+        next_id = _next_id(connection, table) if any(key not in rows for key in unknown) else 0
+        made = []
+        for key, (entity, record_type) in wanted.items():
+            row = rows.get(key)
+            if row is None:
+                rows[key] = Row(next_id, entity, provenance, False)
+                values = entity_columns(level, entity) | {"id": next_id, "provenance": provenance.value, "is_disputed": False}
+                made.append(values | _place_values(level, key, record_type))
+                next_id += 1
+            elif is_record(row):
+                best = entity if provenance is Provenance.HEADER else merged(level, row.entity, entity)
+                if best != row.entity or provenance is Provenance.HEADER:
+                    rows[key] = Row(row.id, best, provenance, row.is_disputed)
+                    values = entity_columns(level, best) | {"provenance": provenance.value}
+                    if level is Level.INSTANCE:
+                        values["directory_record_type"] = record_type
+                    connection.execute(update(table).where(table.c.id == row.id).values(values))
+        if made:
+            connection.execute(insert(table), made)
+
+
+def chains(connection: Connection, instances: Iterable[int]) -> Iterable[tuple[int | None, ...]]:
+    """Yield (patient, study, series, instance) ids for each of the instances."""
+    for chunk in in_chunks(instances):
+        yield from connection.execute(
+            select(m.study.c.patient_ref, m.series.c.study_ref, m.instance.c.series_ref, m.instance.c.id)
+            .select_from(m.instance.outerjoin(m.series).outerjoin(m.study))
+            .where(m.instance.c.id.in_(chunk))
+        ).tuples()
+
+
+def finding_values(
+    finding: Finding, run_ref: int, *, file_ref: int | None = None, fileset_ref: int | None = None
+) -> dict[str, Any]:
+    """Return the columns of a finding's row."""
+    return {
+        "run_ref": run_ref,
+        "file_ref": file_ref,
+        "fileset_ref": fileset_ref,
+        "code": finding.code,
+        "severity": finding.severity.value,
+        "place": finding.place,
+        "message": finding.message,
+        "clause": finding.clause,
+        "offset_bytes": finding.offset_bytes,
+    }
+
+
+def _identity(level: Level, claims: Claims) -> str:
+    if level is Level.PATIENT:
+        assert claims.patient is not None
+        return patient_identity(claims.patient, claims.study.study_instance_uid if claims.study else None)
+    return str(getattr(entity_at(claims, level), UID_COLUMN[level]) or "")
+
+
+def _place_values(level: Level, key: Key, record_type: str | None) -> dict[str, Any]:
+    if level is Level.PATIENT:
+        return {"identity": key[1]}
+    values: dict[str, Any] = {PARENT_COLUMN[level]: key[0]}
+    if level is Level.INSTANCE:
+        values["directory_record_type"] = record_type
+    return values
+
+
+def _load(connection: Connection, level: Level, keys: Sequence[Key]) -> dict[Key, Row]:
+    """Return the stored rows of those of `keys` that have one."""
+    table = m.ENTITY_TABLES[level]
+    parent = table.c[PARENT_COLUMN[level]] if level in PARENT_COLUMN else None
+    identity = table.c[UID_COLUMN[level]] if level in UID_COLUMN else table.c.identity
+    first = [table.c.id, table.c.provenance, table.c.is_disputed, identity]
+    if parent is not None:
+        first.append(parent)
+    columns = selected_columns(level)
+    wanted = set(keys)
+    found: dict[Key, Row] = {}
+    for chunk in in_chunks({key[1] for key in keys}):
+        for row in connection.execute(select(*first, *columns).where(identity.in_(chunk))):
+            key = (row[4] if parent is not None else None, row[3])
+            if key in wanted:
+                found[key] = Row(row[0], entity_from(level, row[len(first) :]), row[1], row[2])
+    return found
+
+
+def _next_id(connection: Connection, table: Any) -> int:
+    """Return the next free id: safe, as there is one writer, and ten times faster than asking after."""
+    return int(connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()) + 1
+
+
+def _file_values(stored: StoredFile) -> dict[str, Any]:
+    values = stored._asdict()
+    values["status"] = stored.status.value
+    return values
+

@@ -1,0 +1,276 @@
+"""What a header, or a chain of directory records, says of its patient, study, series and instance.
+
+The same function serves files and DICOMDIRs: it takes elements, not files. It runs once a file,
+for millions, so the entities of one series, whose bytes seldom differ, are remembered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from catalog.attributes import Attribute, at
+from catalog.dicom.elements import Element, tag_text
+from catalog.dicom.sop_classes import NON_PATIENT
+from catalog.dicom.values import (
+    BROKEN_NUMBER,
+    CHARACTER_SET_VRS,
+    DEFAULT,
+    SPECIFIC_CHARACTER_SET,
+    UNDECLARED,
+    UNDECODABLE,
+    character_set_findings,
+    character_sets,
+    decode,
+    decode_value,
+)
+from catalog.entities import Claims, Instance, Level, Patient, Raw, Series, Study, Value
+from catalog.findings import Finding, Severity
+from catalog.normal_forms import normal
+
+SOP_CLASS_UID = 0x00080016
+SOP_INSTANCE_UID = 0x00080018
+MEDIA_SOP_CLASS_UID = 0x00020002
+MEDIA_SOP_INSTANCE_UID = 0x00020003
+
+_LEVELS = (Level.PATIENT, Level.STUDY, Level.SERIES, Level.INSTANCE)
+
+WANTED: frozenset[int] = frozenset(a.tag for level in _LEVELS for a in at(level))
+"""Tags of every attribute that `claims` reads from a data set."""
+
+_REMEMBERED = 512
+_LONGEST_REMEMBERED_BYTES = 4096
+
+_UID = re.compile(r"[0-9]+(?:\.[0-9]+)*", re.ASCII)
+
+
+class ClaimsResult(NamedTuple):
+    """What one source says.
+
+    `claims` is `None` if the source does not say which instance it is or where that belongs;
+    `reason` then completes the sentence "The file …".
+    """
+
+    claims: Claims | None
+    findings: tuple[Finding, ...]
+    reason: str | None
+
+
+class _Built(NamedTuple):
+    """An entity's fields and the findings on them."""
+
+    values: tuple[Value, ...]
+    raw: Raw
+    findings: tuple[Finding, ...]
+
+
+_PROBLEMS = {
+    UNDECODABLE: (
+        Severity.ERROR,
+        "has bytes that its character set does not allow; they are replaced",
+    ),
+    UNDECLARED: (
+        Severity.WARNING,
+        "has characters that no character set declares; they are read as ISO 8859-1",
+    ),
+    BROKEN_NUMBER: (Severity.ERROR, "has a length that is not one of whole numbers"),
+}
+
+
+def claims(elements: Mapping[int, Element], meta: Mapping[int, bytes]) -> ClaimsResult:
+    """Return what `elements` say of a patient, study, series and instance.
+
+    Absent is `None`, empty is `''`. A value that its column cannot hold stands in `raw`, and has
+    a finding `invalid-value` that names the attribute and never the value. A SOP Instance or SOP
+    Class UID that the data set lacks is taken from File Meta Information; where both say
+    something, the data set decides (finding `meta-differs`).
+
+    Parameters
+    ----------
+    elements:
+        Top-level elements by tag; those beyond `WANTED` are not looked at. For directory
+        records, the records' keys from PATIENT down, with the referenced UIDs under the tags of
+        a data set.
+    meta:
+        Group 0002 by tag, as `Header.meta`; empty for directory records.
+    """
+    findings = list(character_set_findings(elements)) if SPECIFIC_CHARACTER_SET in elements else []
+    instance_fields = _build(_INSTANCE, elements)
+    instance = Instance._make((*instance_fields.values, instance_fields.raw))
+    findings += instance_fields.findings
+    if meta:
+        instance = _with_meta(instance, meta, findings)
+    if not instance.sop_instance_uid:
+        return ClaimsResult(None, tuple(findings), "has no SOP Instance UID")
+    study_fields = _build(_STUDY, elements)
+    series_fields = _build(_SERIES, elements)
+    study = Study._make((*study_fields.values, study_fields.raw))
+    series = Series._make((*series_fields.values, series_fields.raw))
+    _check_uids(instance, study, series, findings)
+    if not (study.study_instance_uid and series.series_instance_uid):
+        if instance.sop_class_uid in NON_PATIENT and not (
+            study.study_instance_uid or series.series_instance_uid
+        ):
+            return ClaimsResult(Claims(None, None, None, instance), tuple(findings), None)
+        missing = "Series" if study.study_instance_uid else "Study"
+        return ClaimsResult(None, tuple(findings), f"has no {missing} Instance UID")
+    patient_fields = _build(_PATIENT, elements)
+    patient = Patient._make((*patient_fields.values, patient_fields.raw))
+    for fields in (patient_fields, study_fields, series_fields):
+        findings += fields.findings
+    return ClaimsResult(Claims(patient, study, series, instance), tuple(findings), None)
+
+
+class _Plan(NamedTuple):
+    """How one level is built: (tag, VR, attribute, decoder of ASCII bytes) in column order."""
+
+    columns: tuple[tuple[int, str, Attribute, Callable[[bytes], tuple[Value, str | None]]], ...]
+    remembered: dict[tuple[Any, ...], _Built] | None
+
+
+def _decoder(attribute: Attribute) -> Callable[[bytes], tuple[Value, str | None]]:
+    """Return the decoder of an attribute's plain ASCII values, which remembers the last few."""
+    vr, multi_valued = attribute.vr, attribute.is_multi_valued
+
+    def decoded(data: bytes) -> tuple[Value, str | None]:
+        return normal(vr, multi_valued, decode_value(vr, data).text)
+
+    return lru_cache(maxsize=_REMEMBERED)(decoded)
+
+
+def _plan(level: Level, *, remember: bool) -> _Plan:
+    return _Plan(tuple((a.tag, a.vr, a, _decoder(a)) for a in at(level)), {} if remember else None)
+
+
+_PATIENT = _plan(Level.PATIENT, remember=True)
+_STUDY = _plan(Level.STUDY, remember=True)
+_SERIES = _plan(Level.SERIES, remember=True)
+_INSTANCE = _plan(Level.INSTANCE, remember=False)
+
+
+def _build(plan: _Plan, elements: Mapping[int, Element]) -> _Built:
+    """Return the fields of one level."""
+    get = elements.get
+    found = [get(column[0]) for column in plan.columns]
+    memory = plan.remembered
+    if memory is None:
+        return _build_anew(plan, found, elements)
+    charset = get(SPECIFIC_CHARACTER_SET)
+    key = (
+        charset.value if charset else None,
+        *[e and (e.vr, e.value) for e in found],
+    )
+    built = memory.get(key)
+    if built is None:
+        built = _build_anew(plan, found, elements)
+        if sum(len(e.value) for e in found if e) <= _LONGEST_REMEMBERED_BYTES:
+            if len(memory) >= _REMEMBERED:
+                memory.clear()
+            memory[key] = built
+    return built
+
+
+def _build_anew(
+    plan: _Plan, found: list[Element | None], elements: Mapping[int, Element]
+) -> _Built:
+    values: list[Value] = []
+    raws: list[tuple[str, str]] = []
+    findings: list[Finding] = []
+    for element, (_, vr, attribute, decoder) in zip(found, plan.columns, strict=True):
+        if element is None:
+            values.append(None)
+            continue
+        data = element.value
+        if (
+            element.vr == vr
+            and data.__class__ is bytes
+            and len(data) < 256
+            and data.isascii()
+            and b"\x1b" not in data
+        ):
+            value, raw = decoder(data)
+        else:
+            value, raw = _decode_slowly(element, attribute, elements, findings)
+        values.append(value)
+        if raw is not None:
+            raws.append((attribute.keyword, raw))
+            if raw:
+                findings.append(_invalid(attribute))
+    raws.sort()
+    return _Built(tuple(values), tuple(raws), tuple(findings))
+
+
+def _decode_slowly(
+    element: Element, attribute: Attribute, elements: Mapping[int, Element], findings: list[Finding]
+) -> tuple[Value, str | None]:
+    """Return value and raw text of an element that is not plain ASCII of the expected VR."""
+    encodings = (
+        character_sets(elements)
+        if element.vr in CHARACTER_SET_VRS or element.vr == "UN"
+        else DEFAULT
+    )
+    decoded = decode(element, encodings)
+    if decoded.problem:
+        severity, remark = _PROBLEMS[decoded.problem]
+        message = f"{attribute.keyword} {remark}."
+        findings.append(
+            Finding(decoded.problem, severity, message, tag_text(attribute.tag), "PS3.5 §6.1")
+        )
+    return normal(attribute.vr, attribute.is_multi_valued, decoded.text)
+
+
+def _invalid(attribute: Attribute) -> Finding:
+    message = f"{attribute.keyword} is not a valid {attribute.vr} value."
+    return Finding(
+        "invalid-value", Severity.WARNING, message, tag_text(attribute.tag), "PS3.5 §6.2"
+    )
+
+
+def _with_meta(instance: Instance, meta: Mapping[int, bytes], findings: list[Finding]) -> Instance:
+    """Return `instance` with the UIDs that only File Meta Information has."""
+    own_instance, own_class = instance.sop_instance_uid, instance.sop_class_uid
+    sop_instance_uid = _decided(
+        "SOPInstanceUID", own_instance, meta.get(MEDIA_SOP_INSTANCE_UID), findings
+    )
+    sop_class_uid = _decided("SOPClassUID", own_class, meta.get(MEDIA_SOP_CLASS_UID), findings)
+    if sop_instance_uid is own_instance and sop_class_uid is own_class:
+        return instance
+    return instance._replace(sop_instance_uid=sop_instance_uid, sop_class_uid=sop_class_uid)
+
+
+def _decided(
+    keyword: str, own: str | None, stated: bytes | None, findings: list[Finding]
+) -> str | None:
+    """Return the UID that counts: the data set's `own`, or if there is none what is `stated` in the File Meta."""
+    other = decode_value("UI", stated).text if stated else ""
+    if not other or other == own:
+        return own
+    if own:
+        message = (
+            f"{keyword} differs between data set and File Meta Information; the data set decides."
+        )
+        findings.append(Finding("meta-differs", Severity.WARNING, message, clause="PS3.10 §7.1"))
+        return own
+    message = f"{keyword} is missing in the data set and taken from File Meta Information."
+    findings.append(Finding("uid-from-meta", Severity.WARNING, message, clause="PS3.10 §7.1"))
+    return other
+
+
+def _check_uids(instance: Instance, study: Study, series: Series, findings: list[Finding]) -> None:
+    for keyword, uid in (
+        ("SOPInstanceUID", instance.sop_instance_uid),
+        ("SOPClassUID", instance.sop_class_uid),
+        ("StudyInstanceUID", study.study_instance_uid),
+        ("SeriesInstanceUID", series.series_instance_uid),
+    ):
+        if uid and (len(uid) > 64 or not _UID.fullmatch(uid)):
+            findings.append(
+                Finding(
+                    "invalid-uid",
+                    Severity.WARNING,
+                    f"{keyword} is not a valid UID.",
+                    clause="PS3.5 §9.1",
+                )
+            )

@@ -1,0 +1,378 @@
+"""A tree from Directory Records and their offsets, however damaged (PS3.3 F.2.2.2, F.4).
+
+The lenient second half of the reader. Every record of the file comes to stand somewhere exactly
+once: where the offsets put it, or, when no offset does, where physical order and record types
+suggest. Work is linear (one sort apart); nothing recurses along siblings, and depth is bounded.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from catalog.dicom.elements import Element
+from catalog.findings import Finding, Severity
+from catalog.fileset.layout import Laid
+from catalog.fileset.record_types import MRDR, PRIVATE, RECORD_TYPES, ROOT
+from catalog.fileset.tree import (
+    MRDR_OFFSET,
+    NUMBER_OF_REFERENCES,
+    SPECIFIC_CHARACTER_SET,
+    Record,
+    needs_character_set,
+)
+
+MAX_DEPTH = 32
+"""Deepest chain of parents that is kept. The standard needs four, and private records a few more."""
+
+_NEAR_BYTES = 64
+_ROOT = -1
+_OFFSETS = "PS3.3 F.3.2.2"
+_LEVELS = ("PATIENT", "STUDY", "SERIES")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How a record stood in the file.
+
+    Attributes
+    ----------
+    offset_bytes:
+        Of its item tag, from the first byte of the file.
+    in_use:
+        False if its In-use Flag was 0000H: before 2008, a deleted record.
+    recovered:
+        True if no offset led to it.
+    """
+
+    offset_bytes: int
+    in_use: bool = True
+    recovered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """Records in order, their entries depth first in the same order, and what was noticed."""
+
+    records: tuple[Record, ...]
+    entries: tuple[Entry, ...]
+    findings: tuple[Finding, ...]
+
+
+def link(laid: list[Laid], first: int | None, last: int | None) -> Linked:
+    """Return the tree that `laid` forms, starting from the root entity's offsets.
+
+    `first` and `last` are the values of (0004,1200) and (0004,1202), `None` where absent.
+    """
+    linker = _Linker(laid)
+    targets = _Targets(laid, first)
+    linker.findings += targets.findings
+    linker.targets = targets.index
+    linker.follow(first)
+    linker.recover()
+    linker.check_last(last)
+    return linker.finish()
+
+
+class _Targets:
+    """Which record each offset in the file means: `index` maps offset to record number."""
+
+    def __init__(self, laid: list[Laid], first: int | None) -> None:
+        self.items = [record.offset_bytes for record in laid]
+        self.index: dict[int, int] = {}
+        self.findings: list[Finding] = []
+        self._at = {offset: i for i, offset in enumerate(self.items)}
+        wanted = {offset for record in laid for offset in (record.next, record.lower) if offset}
+        if first:
+            wanted.add(first)
+        shift = self._common_shift(wanted) if self.items else 0
+        if shift:
+            message = f"All offsets are {-shift:+d} bytes off; {len(wanted)} were corrected."
+            self._note("offset-shift", message, None)
+        # An MRDR is pointed at from elsewhere, and may be missing: it has no say in the shift.
+        wanted |= {record.mrdr for record in laid if record.mrdr}
+        self._resolve(sorted(wanted), shift)
+
+    def _note(self, code: str, message: str, offset: int | None) -> None:
+        self.findings.append(Finding(code, Severity.ERROR, message, "", _OFFSETS, offset))
+
+    def _common_shift(self, wanted: set[int]) -> int:
+        """Return what added to every offset makes them hit items, 0 if they do or nothing does."""
+        exact = sum(target in self._at for target in wanted)
+        if exact == len(wanted):
+            return 0
+        guesses = {self.items[0] - min(wanted), self.items[-1] - max(wanted), 132, -132, 128, -128, 8, -8}
+        hits = {
+            shift: sum(target + shift in self._at for target in wanted) for shift in sorted(guesses) if shift
+        }
+        best = max(hits, key=lambda shift: (hits[shift], -abs(shift)), default=0)
+        # One or two offsets fit anything, so they are believed only near by.
+        good = hits.get(best, 0) > exact and hits[best] * 10 >= len(wanted) * 9
+        return best if good and (len(wanted) > 2 or abs(best) <= 132) else 0
+
+    def _resolve(self, wanted: list[int], shift: int) -> None:
+        """Fill `index` in ascending order, so that a shift that begins somewhere is carried on."""
+        local = told = shift
+        for target in wanted:
+            hit = self._at.get(target + shift)
+            if hit is None:
+                hit = self._at.get(target + local)
+                if hit is None:
+                    hit = self._nearest(target + local)
+                if hit is None:
+                    self._note("dangling-offset", f"No Directory Record is at or near byte {target}.", target)
+                    continue
+                local = self.items[hit] - target
+                if local != told:
+                    message = f"The offset {target} is {-local:+d} bytes off the nearest Directory Record; so may be those after it."
+                    self._note("inexact-offset", message, target)
+                    told = local
+            self.index[target] = hit
+
+    def _nearest(self, target: int) -> int | None:
+        """Return the record whose item begins within a few bytes of `target`."""
+        right = bisect_left(self.items, target)
+        near = [i for i in (right - 1, right) if 0 <= i < len(self.items)]
+        best = min(near, key=lambda i: abs(self.items[i] - target), default=None)
+        return best if best is not None and abs(self.items[best] - target) <= _NEAR_BYTES else None
+
+
+class _Linker:
+    """Puts each record in place once."""
+
+    def __init__(self, laid: list[Laid]) -> None:
+        self.laid = laid
+        self.targets: dict[int, int] = {}
+        self.findings: list[Finding] = []
+        self.children: list[list[int]] = [[] for _ in laid]
+        self.root: list[int] = []
+        self.parent: list[int | None] = [None] * len(laid)
+        self.depth = [0] * len(laid)
+        self.recovered = [False] * len(laid)
+        self.order: list[int] = []  # placed, parents before children
+
+    def note(self, code: str, severity: Severity, message: str, i: int | None, clause: str = _OFFSETS) -> None:
+        place = "" if i is None else self.laid[i].type
+        offset = None if i is None else self.laid[i].offset_bytes
+        self.findings.append(Finding(code, severity, message, place, clause, offset))
+
+    def target(self, offset: int | None) -> int | None:
+        return self.targets.get(offset) if offset else None
+
+    def follow(self, first: int | None) -> None:
+        """Place everything that offsets reach from the root entity."""
+        start = self.target(first)
+        if start is not None:
+            self._chains(start, _ROOT)
+
+    def _chains(self, start: int, parent: int) -> None:
+        """Place the chain of siblings from `start`, then their children, level by level."""
+        pending = [(start, parent)]
+        while pending:
+            head, above = pending.pop()
+            chain = list(self._chain(head, above))
+            pending += [
+                (lower, i) for i in reversed(chain) if (lower := self._lower(i)) is not None
+            ]
+
+    def _chain(self, start: int, parent: int) -> Iterator[int]:
+        """Place and yield `start` and its following siblings."""
+        at: int | None = start
+        while at is not None:
+            self._place(at, parent)
+            yield at
+            after = self.target(self.laid[at].next)
+            if after is not None and self.parent[after] is not None:
+                self._twice(at, after, "next")
+                return
+            at = after
+
+    def _lower(self, i: int) -> int | None:
+        lower = self.target(self.laid[i].lower)
+        if lower is not None and self.parent[lower] is not None:
+            self._twice(i, lower, "lower")
+            return None
+        return lower
+
+    def _twice(self, source: int, target: int, which: str) -> None:
+        """Report that the `which` offset of `source` leads to a record that has its place."""
+        ancestor: int | None = source
+        while ancestor is not None and ancestor not in (target, _ROOT):
+            ancestor = self.parent[ancestor]
+        sibling = which == "next" and self.parent[source] == self.parent[target]
+        if ancestor == target or sibling:
+            code, what = "offset-cycle", "leads back to itself, an ancestor or an earlier sibling"
+        else:
+            code, what = "shared-record", "leads to a record that belongs elsewhere"
+        message = f"The {which} offset of a {self.laid[source].type} record {what}; it is not followed."
+        self.note(code, Severity.ERROR, message, source)
+
+    def _place(self, i: int, parent: int) -> None:
+        if parent != _ROOT and self.depth[parent] + 1 >= MAX_DEPTH:
+            message = f"Records are nested deeper than {MAX_DEPTH}; this one is put beside its parent."
+            self.note("too-deep", Severity.ERROR, message, i, "PS3.3 F.4")
+            above = self.parent[parent]
+            parent = _ROOT if above is None else above
+        self.parent[i] = parent
+        self.depth[i] = 0 if parent == _ROOT else self.depth[parent] + 1
+        (self.root if parent == _ROOT else self.children[parent]).append(i)
+        self.order.append(i)
+
+    def recover(self) -> None:
+        """Place the records that no offset reaches."""
+        left = [i for i, parent in enumerate(self.parent) if parent is None]
+        if not left:
+            return
+        rebuilt = not self.order
+        if rebuilt:
+            message = (
+                f"No record is reached from the root entity: {len(left)} are put in place by what "
+                "offsets they have, their physical order and their types."
+            )
+            self.note("rebuilt", Severity.ERROR, message, None)
+        referred = self._referred(left)
+        self._recover_heads(lambda i: i not in referred, rebuilt)
+        self._recover_heads(lambda i: True, rebuilt)
+
+    def _referred(self, left: list[int]) -> set[int]:
+        """Return which of the unreached records other unreached records lead to."""
+        out: set[int] = set()
+        for i in left:
+            for offset in (self.laid[i].next, self.laid[i].lower):
+                target = self.target(offset)
+                if target is not None and target != i:
+                    out.add(target)
+        return out
+
+    def _recover_heads(self, is_head: Callable[[int], bool], quiet: bool) -> None:
+        """Place unreached records that `is_head` picks, and what hangs on them, in physical order.
+
+        The parent is the nearest record before it of a higher level that has its place.
+        """
+        open_levels: list[int] = []
+        previous = _ROOT
+        for i, laid in enumerate(self.laid):
+            rank = _rank(laid.type)
+            if laid.type in _LEVELS:
+                while open_levels and _rank(self.laid[open_levels[-1]].type) >= rank:
+                    open_levels.pop()
+            if self.parent[i] is None and laid.type != MRDR and is_head(i):
+                self._recover_one(i, self._guess_parent(i, rank, open_levels, previous), quiet)
+            if laid.type in _LEVELS:
+                open_levels.append(i)
+            previous = i
+
+    def _guess_parent(self, i: int, rank: int, open_levels: list[int], previous: int) -> int:
+        kind = self.laid[i].type
+        if kind == PRIVATE or kind not in RECORD_TYPES:
+            above = self.parent[previous] if previous != _ROOT else None
+            return _ROOT if above is None else above
+        for candidate in reversed(open_levels):
+            if self.parent[candidate] is not None and _rank(self.laid[candidate].type) < rank:
+                return candidate
+        return _ROOT
+
+    def _recover_one(self, i: int, parent: int, quiet: bool) -> None:
+        before = len(self.order)
+        self._chains(i, parent)
+        for found in self.order[before:]:
+            self.recovered[found] = True
+        if not quiet:
+            where = "at the root" if parent == _ROOT else f"below a {self.laid[parent].type} record"
+            count = len(self.order) - before
+            message = f"No offset leads to {count} record(s) from here; they are put {where}."
+            self.note("orphan", Severity.ERROR, message, i)
+
+    def check_last(self, last: int | None) -> None:
+        """Report a last-root offset that is not that of the last record at the root."""
+        expected = self.laid[self.root[-1]].offset_bytes if self.root else 0
+        found = self.target(last)
+        actual = self.laid[found].offset_bytes if found is not None else last
+        if last is not None and (actual != expected or (found is None and last != expected)):
+            message = f"The last record of the root entity is at byte {expected}, not at {last}."
+            self.note("last-root-offset", Severity.WARNING, message, None)
+
+    def finish(self) -> Linked:
+        """Resolve MRDRs and character sets and build the frozen tree."""
+        self._resolve_mrdrs()
+        self._inherit_character_sets()
+        for i in self.order:
+            if not self.laid[i].in_use:
+                message = "The In-use Flag is 0000H: an inactive record, retired in 2008; it is kept."
+                self.note("inactive-record", Severity.WARNING, message, i)
+        built: dict[int, Record] = {}
+        for i in reversed(self.order):
+            below = tuple(built.pop(child) for child in self.children[i])
+            built[i] = Record(self.laid[i].type, tuple(self.laid[i].keys), below)
+        records = tuple(built.pop(i) for i in self.root)
+        return Linked(records, tuple(self._entries()), tuple(self.findings))
+
+    def _entries(self) -> Iterator[Entry]:
+        pending = self.root[::-1]
+        while pending:
+            i = pending.pop()
+            yield Entry(self.laid[i].offset_bytes, self.laid[i].in_use, self.recovered[i])
+            pending.extend(reversed(self.children[i]))
+
+    def _resolve_mrdrs(self) -> None:
+        """Copy file references out of multi-referenced file records, which go away when all used."""
+        used: set[int] = set()
+        for i, laid in enumerate(self.laid):
+            if laid.mrdr is None or self.parent[i] is None:
+                continue
+            target = self.target(laid.mrdr)
+            if target is None or self.laid[target].type != MRDR:
+                self.note("dangling-mrdr", Severity.ERROR, "(0004,1504) leads to no MRDR.", i, _OFFSETS)
+                continue
+            used.add(target)
+            laid.keys = _merged(laid.keys, self.laid[target].keys)
+            message = "The file is referenced through an MRDR, retired in 2004; the reference is copied."
+            self.note("mrdr", Severity.NOTE, message, i, "PS3.3 F.3.2.2")
+        self.order = [i for i in self.order if i not in used or self.children[i]]
+        gone = used.difference(self.order)
+        self.root = [i for i in self.root if i not in gone]
+        for parent in {self.parent[i] for i in gone} - {None, _ROOT}:
+            assert parent is not None
+            self.children[parent] = [i for i in self.children[parent] if i not in gone]
+        for i, laid in enumerate(self.laid):
+            if self.parent[i] is None and i not in used:
+                self._place(i, _ROOT)
+                self.recovered[i] = True
+                self.note("orphan", Severity.ERROR, "No record refers to this MRDR; it is put at the root.", i)
+
+    def _inherit_character_sets(self) -> None:
+        """Give records with non-ASCII text the character set of the nearest ancestor that has one."""
+        effective: dict[int, Element | None] = {_ROOT: None}
+        for i in self.order:
+            laid, parent = self.laid[i], self.parent[i]
+            own = next((e for e in laid.keys if e.tag == SPECIFIC_CHARACTER_SET and e.data.strip()), None)
+            inherited = effective[_ROOT if parent is None else parent]
+            effective[i] = own or inherited
+            if own is not None or not needs_character_set(laid.keys):
+                continue
+            if inherited is None:
+                message = "Text goes beyond the default repertoire, and no character set is declared."
+                self.note("character-set-missing", Severity.ERROR, message, i, "PS3.5 §6.1.2.3")
+                continue
+            rest = [e for e in laid.keys if e.tag != SPECIFIC_CHARACTER_SET]
+            laid.keys = sorted((*rest, inherited), key=lambda e: e.tag)
+            message = "Text lacks a character set; that of a record above is taken."
+            self.note("character-set-inherited", Severity.WARNING, message, i, "PS3.5 §7.5.3")
+
+
+def _merged(keys: list[Element], more: Iterable[Element]) -> list[Element]:
+    """Return `keys` without the link to the MRDR and with the MRDR's file reference."""
+    tags = (0x00041500, 0x00041510, 0x00041511, 0x00041512, 0x0004151A)
+    found = {e.tag: e for e in more if e.tag in tags}
+    found.update((e.tag, e) for e in keys if e.tag not in (MRDR_OFFSET, NUMBER_OF_REFERENCES))
+    return [found[tag] for tag in sorted(found)]
+
+
+def _rank(name: str) -> int:
+    """Return the level of a record type: 0 PATIENT and others at the root … 3 instances."""
+    known = RECORD_TYPES.get(name)
+    if known is None:
+        return 3
+    above = known.parents[0]
+    return 0 if above == ROOT else _LEVELS.index(above) + 1 if above in _LEVELS else 3

@@ -1,0 +1,125 @@
+"""A File-set from the bytes of its DICOMDIR, whatever state they are in.
+
+Lenient where the writer is strict: whatever deviates from PS3.3 Annex F becomes a finding, and
+every record that can be made out is in the tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from catalog.dicom.elements import Buffer, Element, tag_text
+from catalog.findings import Finding, Severity
+from catalog.fileset.check import check
+from catalog.fileset.file_id import components_of
+from catalog.fileset.layout import DIRECTORY_RECORDS, Layout, lay_out
+from catalog.fileset.linking import Entry, link
+from catalog.fileset.tree import FileSet
+
+__all__ = ["Directory", "Entry", "read"]
+
+_ROOT_FIRST = 0x00041200
+_ROOT_LAST = 0x00041202
+_CONSISTENCY = 0x00041212
+_FILE_SET_ID = 0x00041130
+_DESCRIPTOR = 0x00041141
+_DESCRIPTOR_CHARACTER_SET = 0x00041142
+_OWN = (
+    _ROOT_FIRST, _ROOT_LAST, _CONSISTENCY, _FILE_SET_ID, _DESCRIPTOR, _DESCRIPTOR_CHARACTER_SET, DIRECTORY_RECORDS,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A DICOMDIR as read.
+
+    Attributes
+    ----------
+    fileset:
+        What it says.
+    entries:
+        How each record stood in the file; depth first, as `tree.walk(fileset.records)` goes.
+    meta:
+        File Meta Information (group 0002) in the order of the file.
+    findings:
+        Every deviation: first those of the bytes, then of the offsets, then of the content.
+    """
+
+    fileset: FileSet
+    entries: tuple[Entry, ...]
+    meta: tuple[Element, ...]
+    findings: tuple[Finding, ...]
+
+
+def read(data: Buffer) -> Directory:
+    """Return the directory that the DICOMDIR `data` holds.
+
+    Records keep the order of their chains. Records that no offset reaches are put where physical
+    order and record types suggest; inactive ones stay. Time is linear in the size of `data`.
+
+    Raises
+    ------
+    DicomdirError
+        If `data` is not DICOM or no directory: nothing can be made of it.
+    """
+    layout = lay_out(data if isinstance(data, bytes) else bytes(data))
+    _identification(layout)
+    linked = link(layout.records, _number(layout, _ROOT_FIRST), _number(layout, _ROOT_LAST))
+    fileset = FileSet(
+        file_set_id=_text(layout.elements.get(_FILE_SET_ID)) or "",
+        file_set_uid=_text(layout.meta.get(0x00020003)) or "",
+        records=linked.records,
+        descriptor_file_id=components_of(_data(layout, _DESCRIPTOR)),
+        descriptor_character_set=_text(layout.elements.get(_DESCRIPTOR_CHARACTER_SET)),
+        extra=tuple(_extra(layout)),
+    )
+    findings = (*layout.findings, *linked.findings, *check(fileset, linked.entries))
+    return Directory(fileset, linked.entries, tuple(layout.meta.values()), findings)
+
+
+def _data(layout: Layout, tag: int) -> bytes:
+    element = layout.elements.get(tag)
+    return element.data if element else b""
+
+
+def _text(element: Element | None) -> str | None:
+    if element is None:
+        return None
+    return element.data.strip(b" \0").decode("ascii", "backslashreplace")
+
+
+def _number(layout: Layout, tag: int) -> int | None:
+    """Return an unsigned offset of the root entity, `None` if absent or not 32 bits."""
+    data = _data(layout, tag)
+    return int.from_bytes(data, "little") if len(data) == 4 else None
+
+
+def _identification(layout: Layout) -> None:
+    """Report what the data set lacks or should not have beside its records."""
+    clause = "PS3.3 F.3.2"
+    if not layout.has_sequence and not layout.records:
+        message = "There is no Directory Record Sequence: the files of the set are not listed."
+        layout.note("no-directory", Severity.WARNING, message, None, clause)
+    else:
+        for tag in (_ROOT_FIRST, _ROOT_LAST, _CONSISTENCY):
+            if tag not in layout.elements:
+                layout.note("attribute-missing", Severity.ERROR, f"{tag_text(tag)} is missing.", None, clause)
+    if _FILE_SET_ID not in layout.elements:
+        message = f"File-set ID {tag_text(_FILE_SET_ID)} is missing."
+        layout.note("attribute-missing", Severity.WARNING, message, None, clause)
+    if (flag := _data(layout, _CONSISTENCY)) and flag != b"\0\0":
+        message = "The Consistency Flag is not 0000H: the directory says that it may not match the files."
+        layout.note("consistency-flag", Severity.WARNING, message, None, clause)
+
+
+def _extra(layout: Layout) -> Iterator[Element]:
+    """Yield elements that are no part of the Basic Directory IOD, sorted by tag."""
+    for tag in sorted(layout.elements):
+        if tag in _OWN:
+            continue
+        if tag < DIRECTORY_RECORDS or tag >> 16 == 0x0006:
+            message = f"{tag_text(tag)} is no element of a DICOMDIR; it is left out."
+            layout.note("unexpected-element", Severity.WARNING, message, None, "PS3.3 F.3.2")
+            continue
+        yield layout.elements[tag]
