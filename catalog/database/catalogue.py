@@ -194,6 +194,8 @@ def _authorise(action: int, first: str | None, second: str | None, *rest: object
         return sqlite3.SQLITE_OK
     if action == sqlite3.SQLITE_PRAGMA and (first or "").lower() in _READING_PRAGMAS:
         return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_PRAGMA and first == "read_uncommitted" and second is None:
+        return sqlite3.SQLITE_OK  # SQLAlchemy asks for the isolation level at its first connection
     return sqlite3.SQLITE_DENY
 
 

@@ -163,9 +163,13 @@ def candidates(catalogue: Catalogue, selection: Selection) -> Iterator[Candidate
             ]
             assert all(e is None or isinstance(e, kind) for e, kind in zip(entities, kinds, strict=True))
             files = tuple(
-                SourceFile(*row[4:9], Status(row[9]), row[10], row[11]) for row in members if row[4] is not None
+                SourceFile(row[4], row[5], row[6], row[7], row[8], Status(row[9]), row[10], row[11])
+                for row in members
+                if row[4] is not None
             )
-            yield Candidate(ref, first[1], Claims(*entities, first[2]), files)  # type: ignore[arg-type]
+            patient, study, series, instance = entities
+            claims = Claims(patient, study, series, instance, first[2])  # type: ignore[arg-type]
+            yield Candidate(ref, first[1], claims, files)
 
 
 def count_of(connection: Connection, level: Level, selection: Selection) -> int:

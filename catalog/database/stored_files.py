@@ -112,51 +112,53 @@ def _settle_owners(connection: Connection, files: Sequence[KnownFile]) -> None:
         settle(connection, level, disputed)
 
 
-def recognise_moved(
-    connection: Connection, gone: Sequence[KnownFile], first_seen_after: int, run_ref: int
-) -> set[int]:
-    """Join rows of files that vanished with rows of the same files under a new name.
+def known_by_id(catalogue: Catalogue, ids: Sequence[int]) -> list[KnownFile]:
+    """Return the known files with these ids, sorted by path."""
+    f = m.file.c
+    found: list[KnownFile] = []
+    with catalogue.read() as connection:
+        for chunk in in_chunks(ids):
+            rows = connection.execute(
+                select(f.id, f.path, f.size_bytes, f.mtime_ns, f.status, f.last_status, f.instance_ref).where(f.id.in_(chunk))
+            )
+            found += [KnownFile(*row) for row in rows]
+    return sorted(found, key=lambda known: known.path)
 
-    A file has moved if, since the last complete run, a file of the same size with the same
-    instance has appeared. The old row, with its history, takes the new path; the new row goes.
+
+def recognise_moved(connection: Connection, first_seen_after: int, run_ref: int) -> set[int]:
+    """Join rows of missing files with rows of the same files under a new name.
+
+    A missing file has moved if, since the last complete run, a file of the same size with the
+    same instance has appeared. Its row, with its history, takes the new path; the new row goes.
+    Several of one instance are paired in order of path.
 
     Parameters
     ----------
-    gone:
-        Files that are no longer where they were, sorted by path; several of one instance are
-        paired with new files in order of path.
     first_seen_after:
         The id of the last complete run; only files first seen later can be the result of a move.
 
     Returns
     -------
-    The ids of those of `gone` that have moved.
+    The ids of the files that have moved.
     """
+    old, new = m.file.alias("old"), m.file.alias("new")
+    pairs = connection.execute(
+        select(old.c.id.label("old_id"), new)
+        .join_from(old, new, and_(new.c.instance_ref == old.c.instance_ref, new.c.size_bytes == old.c.size_bytes))
+        .where(
+            old.c.status == Status.MISSING.value,
+            new.c.status != Status.MISSING.value,
+            new.c.first_run_ref > first_seen_after,
+        )
+        .order_by(old.c.root_ref, old.c.path, new.c.root_ref, new.c.path)
+    ).all()
     moved: set[int] = set()
     taken: set[int] = set()
-    f = m.file.c
-    for chunk in in_chunks([g for g in gone if g.instance_ref is not None]):
-        candidates: dict[tuple[int, int | None], list[Any]] = {}
-        gone_ids = {g.id for g in gone}
-        for row in connection.execute(
-            select(m.file)
-            .where(
-                f.instance_ref.in_({g.instance_ref for g in chunk}),
-                f.status != Status.MISSING.value,
-                f.first_run_ref > first_seen_after,
-            )
-            .order_by(f.root_ref, f.path)
-        ):
-            if row.id not in gone_ids:
-                candidates.setdefault((row.instance_ref, row.size_bytes), []).append(row)
-        for old in chunk:
-            assert old.instance_ref is not None
-            new = next((row for row in candidates.get((old.instance_ref, old.size_bytes), []) if row.id not in taken), None)
-            if new is None:
-                continue
-            taken.add(new.id)
-            moved.add(old.id)
-            _take_over(connection, old.id, new, run_ref)
+    for pair in pairs:
+        if pair.old_id not in moved and pair.id not in taken:
+            taken.add(pair.id)
+            moved.add(pair.old_id)
+            _take_over(connection, pair.old_id, pair, run_ref)
     return moved
 
 
@@ -166,6 +168,6 @@ def _take_over(connection: Connection, old_id: int, new: Any, run_ref: int) -> N
         connection.execute(delete(table).where(table.c.file_ref == old_id))
         connection.execute(update(table).where(table.c.file_ref == new.id).values(file_ref=old_id))
     connection.execute(delete(m.file).where(m.file.c.id == new.id))
-    kept = {"id", "first_run_ref", "digest"}
+    kept = {"old_id", "id", "first_run_ref", "digest"}
     values = {name: value for name, value in new._mapping.items() if name not in kept}
     connection.execute(update(m.file).where(m.file.c.id == old_id).values(values | {"last_run_ref": run_ref}))

@@ -304,6 +304,8 @@ def _open_data_set(
         else:
             source, at = Inflated(source.stream, at), 0
             head = source.bytes_at(0, 8)
+    if len(head) < 8:
+        raise TruncatedHeader("the file ends inside the first element of its data set")
     actual = _guess(head, declared)
     if actual != declared and syntax and is_standard(syntax):
         message = f"The Transfer Syntax says {_words(declared)}, the data set is {_words(actual)}."

@@ -25,7 +25,6 @@ CHARACTER_SET_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """VRs to which Specific Character Set applies (PS3.5 §6.1.2.2)."""
 
 _TEXTS = frozenset({"LT", "ST", "UT", "UR"})
-_PADDED_RIGHT = frozenset({"PN", "UC"})
 _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 _BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _PADDING = " \0"
@@ -81,7 +80,8 @@ def decode(element: Element, encodings: tuple[str, ...] = DEFAULT) -> Decoded:
 
     Values of an element are joined by `\`; in LT, ST, UT and UR a `\` is only a character.
     Insignificant spaces and NULs are removed, at both ends of each value, for PN and UC at the
-    end of each, for LT, ST, UT and UR at the end (PS3.5 §6.2). Numbers are in decimal, AT as
+    end of each (PN without its empty last groups), for LT, ST, UT and UR at the end (PS3.5 §6.2).
+    Numbers are in decimal, AT as
     eight hexadecimal digits, bytes of OB and the like as hexadecimal digits. UN and VRs that the
     standard does not know are read by the dictionary's VR. A sequence has no text: `''`.
 
@@ -122,9 +122,9 @@ def without_padding(vr: str, decoded: str) -> str:
     r"""Return `decoded`, a value or values joined by `\`, without insignificant characters."""
     if vr in _TEXTS:
         return decoded.rstrip(_PADDING)
-    if vr in _PADDED_RIGHT:
-        if "\\" not in decoded:
-            return decoded.rstrip(_PADDING)
+    if vr == "PN":
+        return "\\".join(value.rstrip(_PADDING).rstrip("=") for value in decoded.split("\\"))
+    if vr == "UC":
         return "\\".join(value.rstrip(_PADDING) for value in decoded.split("\\"))
     if "\\" not in decoded:
         return decoded.strip(_PADDING)
@@ -195,9 +195,7 @@ def _fragment(data: bytes, encodings: tuple[str, ...]) -> Decoded:
     encoding = charset.CODES_TO_ENCODINGS.get(data[:length], "")
     body = data[length:]
     if encoding not in encodings and encoding != charset.default_encoding:
-        return Decoded(
-            data[length if encoding else 0 :].decode(encodings[0], "replace"), UNDECODABLE
-        )
+        return Decoded(data.decode(encodings[0], "replace"), UNDECODABLE)
     try:
         if encoding in charset.handled_encodings:  # Python wants to see the escape sequence
             return Decoded(data.decode(encoding))

@@ -30,7 +30,7 @@ from catalog.dicom.elements import (
     swap,
     tag_text,
 )
-from catalog.dicom.source import Source
+from catalog.dicom.source import HEAD_BYTES, Source
 from catalog.errors import HeaderError, TruncatedHeader
 from catalog.findings import Finding, Severity
 
@@ -42,6 +42,9 @@ MAX_SEQUENCE_BYTES = 8 * 1024 * 1024
 
 MAX_ZEROS_BYTES = 1024 * 1024
 """Longest run of zeros after a data set that is taken for padding."""
+
+MAX_OPEN = 1000
+"""Most sequences and items that may be open at once while one is skipped."""
 
 DIRECTORY_RECORDS = 0x00041220
 STOPS = frozenset({PIXEL_DATA, 0x7FE00008, 0x7FE00009, DIRECTORY_RECORDS})
@@ -79,6 +82,9 @@ class Walk:
 def key_of(tag: int) -> int:
     """Return `tag` as its four little endian bytes read as one number."""
     return (tag & 0xFFFF) << 16 | tag >> 16
+
+
+_ITEM_END_LITTLE = key_of(ITEM_END)
 
 
 @lru_cache(maxsize=16)
@@ -127,7 +133,7 @@ def walk(
                 return
             index = source.at(offset)
             base, data = source.base, source.data
-            last = len(data) - 12
+            last = len(data) - HEAD_BYTES
         if explicit:
             key, vr, length = head(data, index)
             if vr in SHORT_VRS:
@@ -172,7 +178,7 @@ def walk(
         if after is None:
             return
         base, data = source.base, source.data  # the window moved if a sequence was long
-        index, last = after - base, len(data) - 12
+        index, last = after - base, len(data) - HEAD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,44 +318,58 @@ def skip_items(source: Source, offset: int, encoding: Encoding) -> int:
     HeaderError
         If something else stands where an item was due.
     """
-    # One entry for each open sequence and item: its encoding, `True` where an item comes next.
-    open_: list[tuple[bool, Encoding]] = [(True, encoding)]
-    while open_:
-        wants_item, encoding = open_[-1]
-        index = source.at(offset)
-        data = source.data
-        little = encoding.little_endian
-        key, length = (_LITTLE_TWO if little else _BIG_TWO)(data, index)
-        tag = (key & 0xFFFF) << 16 | key >> 16 if little else key
+    # One entry for each open sequence and item: `True` where an item comes next, and its encoding.
+    open_: list[tuple[bool, Encoding]] = []
+    wants_item = True
+    base, data, last = source.base, source.data, len(source.data) - HEAD_BYTES
+    two, long_length = (
+        (_LITTLE_TWO, _LITTLE_LENGTH) if encoding.little_endian else (_BIG_TWO, _BIG_LENGTH)
+    )
+    little = encoding.little_endian
+    while True:
+        index = offset - base
+        if not 0 <= index <= last:
+            index = source.at(offset)
+            base, data, last = source.base, source.data, len(source.data) - HEAD_BYTES
+        key, length = two(data, index)
         if wants_item:
+            tag = (key & 0xFFFF) << 16 | key >> 16 if little else key
             offset += 8
             if tag == SEQUENCE_END:
-                open_.pop()
+                if not open_:
+                    return offset
+                wants_item, encoding = open_.pop()
             elif tag != ITEM:
                 raise HeaderError(
                     f"{tag_text(tag)} stands at byte {offset - 8} where an item was due"
                 )
             elif length == UNDEFINED:
+                open_.append((True, encoding))
+                wants_item = False
                 ahead = source.bytes_at(offset, 8)
-                open_.append((False, item_encoding(ahead, 0, len(ahead), encoding)))
+                encoding = item_encoding(ahead, 0, len(ahead), encoding)
             else:
                 offset += length
             continue
-        if tag == ITEM_END:
+        if key == (_ITEM_END_LITTLE if little else ITEM_END):
             offset += 8
-            open_.pop()
+            wants_item, encoding = open_.pop()
             continue
         start = 8
         if encoding.explicit:
             vr = data[index + 4 : index + 6]
-            if vr in LONG_VRS:
-                (length,) = (_LITTLE_LENGTH if little else _BIG_LENGTH)(data, index + 8)
+            if vr in SHORT_VRS:
+                length = length >> 16 if little else length & 0xFFFF
+            elif vr in LONG_VRS:
+                (length,) = long_length(data, index + 8)
                 start = 12
             elif b"AA" <= vr <= b"ZZ":
                 length = length >> 16 if little else length & 0xFFFF
         offset += start
-        if length == UNDEFINED:
-            open_.append((True, encoding))
-        else:
+        if length != UNDEFINED:
             offset += length
-    return offset
+            continue
+        if len(open_) >= MAX_OPEN:
+            raise HeaderError(f"sequences are nested too deeply at byte {offset}")
+        open_.append((False, encoding))
+        wants_item = True

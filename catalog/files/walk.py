@@ -6,7 +6,6 @@ import os
 import stat
 from collections.abc import Iterator
 from enum import Enum
-from pathlib import Path
 from typing import NamedTuple
 
 from catalog.errors import PathError
@@ -70,7 +69,7 @@ def walk(root: str, below: str = "", *, follow_links: bool = False) -> Iterator[
     """
     start = os.path.join(root, from_text(below)) if below else root  # noqa: PTH118
     try:
-        status = os.stat(start)
+        status = os.stat(start)  # noqa: PTH116
     except OSError as exc:
         raise PathError(f"{to_text(start)} cannot be read: {exc.strerror}.") from exc
     if not stat.S_ISDIR(status.st_mode):
@@ -84,47 +83,57 @@ def walk(root: str, below: str = "", *, follow_links: bool = False) -> Iterator[
     yield from _walk_folder(start, prefix, follow_links, ((status.st_dev, status.st_ino),))
 
 
+Identity = tuple[int, int]
+"""Device and inode of a folder."""
+
+
 def _walk_folder(
-    folder: str, prefix: str, follow_links: bool, ancestors: tuple[tuple[int, int], ...]
+    folder: str, prefix: str, follow_links: bool, ancestors: tuple[Identity, ...]
 ) -> Iterator[Entry]:
     # Recursion is as deep as the folders are, which the file system bounds (PATH_MAX).
     try:
         with os.scandir(folder) as listing:
-            entries = [_sorted_key(entry, follow_links) for entry in listing]
+            entries = [_looked_at(entry, follow_links, ancestors) for entry in listing]
     except OSError as exc:
         yield Entry(prefix, Kind.UNLISTED, reason=f"the folder cannot be listed: {exc.strerror}")
         return
-    entries.sort(key=lambda pair: pair[0])
-    for name, entry in entries:
-        if not name.endswith("/"):
-            yield from _file(prefix + name, entry)
-            continue
-        if entry.is_symlink():
-            try:
-                status = entry.stat()
-            except OSError as exc:
-                yield Entry(prefix + name[:-1], Kind.UNREADABLE, reason=_why(exc))
-                continue
-            identity = (status.st_dev, status.st_ino)
-            if identity in ancestors:
-                yield Entry(prefix + name[:-1], Kind.NOT_FOLLOWED, reason="a link to a folder that encloses it")
-                continue
-            yield from _walk_folder(entry.path, prefix + name, follow_links, (*ancestors, identity))
+    entries.sort(key=lambda looked: looked.name)
+    for looked in entries:
+        if looked.identity is not None:
+            yield from _walk_folder(looked.entry.path, prefix + looked.name, follow_links, (*ancestors, looked.identity))
+        elif looked.encloses:
+            yield Entry(prefix + looked.name, Kind.NOT_FOLLOWED, reason="a link to a folder that encloses it")
         else:
-            own = ancestors
-            if follow_links:
-                status = entry.stat(follow_symlinks=False)
-                own = (*ancestors, (status.st_dev, status.st_ino))
-            yield from _walk_folder(entry.path, prefix + name, follow_links, own)
+            yield from _file(prefix + looked.name, looked.entry)
 
 
-def _sorted_key(entry: os.DirEntry[str], follow_links: bool) -> tuple[str, os.DirEntry[str]]:
-    """Return the entry with its name in text form, `/` added if it is a folder to descend into."""
+class _Looked(NamedTuple):
+    """A folder's entry; `name` is in text form and ends in `/` if it is a folder to descend into."""
+
+    name: str
+    entry: os.DirEntry[str]
+    identity: Identity | None = None
+    encloses: bool = False
+
+
+def _looked_at(entry: os.DirEntry[str], follow_links: bool, ancestors: tuple[Identity, ...]) -> _Looked:
+    name = to_text(entry.name)
     try:
-        descend = entry.is_dir(follow_symlinks=follow_links)
+        if not entry.is_dir(follow_symlinks=follow_links):
+            return _Looked(name, entry)
+        if not follow_links:
+            return _Looked(name + "/", entry, _NOWHERE)
+        status = entry.stat()
     except OSError:
-        descend = False
-    return to_text(entry.name) + ("/" if descend else ""), entry
+        return _Looked(name, entry)  # examined again as a file, which tells what is wrong
+    identity = (status.st_dev, status.st_ino)
+    if entry.is_symlink() and identity in ancestors:
+        return _Looked(name, entry, encloses=True)
+    return _Looked(name + "/", entry, identity)
+
+
+_NOWHERE: Identity = (-1, -1)
+"""Stands for a folder whose identity is not needed, as no link is followed."""
 
 
 def _file(path: str, entry: os.DirEntry[str]) -> Iterator[Entry]:
@@ -150,8 +159,3 @@ def _examined(path: str, status: os.stat_result) -> Entry:
 
 def _why(exc: OSError) -> str:
     return f"cannot be examined: {exc.strerror}"
-
-
-def is_within(path: Path, folder: Path) -> bool:
-    """Return whether `path` is `folder` or lies below it, both resolved."""
-    return path == folder or folder in path.parents

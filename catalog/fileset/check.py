@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from catalog.dicom.elements import Element, tag_text
-from catalog.findings import Finding, Severity
-from catalog.fileset.file_id import FileId, unsafe
-from catalog.fileset.linking import Entry
-from catalog.fileset.record_types import MRDR, PRIVATE, RECORD_TYPES, ROOT, RecordType, may_stand_below
-from catalog.fileset.tree import FILE_ID, SOP_INSTANCE_IN_FILE, FileSet, Record, walk
 from catalog.errors import FileIdError
+from catalog.fileset.file_id import FileId, components_of, unsafe
+from catalog.fileset.linking import Entry
+from catalog.fileset.record_types import (
+    MRDR,
+    PRIVATE,
+    RECORD_TYPES,
+    ROOT,
+    RecordType,
+    may_stand_below,
+)
+from catalog.fileset.tree import FILE_ID, SOP_INSTANCE_IN_FILE, FileSet, Record, walk
+from catalog.findings import Finding, Severity
 
 _REFERENCE = (
     (FILE_ID, "ReferencedFileID"),
@@ -28,6 +36,11 @@ _UNIQUE = {
     "STUDY": (0x0020000D, "study", "Study Instance UID", "PS3.3 F.5.2"),
     "SERIES": (0x0020000E, "series", "Series Instance UID", "PS3.3 F.5.3"),
 }
+_UNIQUE_REFERENCE = (
+    (FILE_ID, "file-id", "File ID", "PS3.3 F.2.1"),
+    (SOP_INSTANCE_IN_FILE, "sop-instance", "Referenced SOP Instance UID", "PS3.3 F.2.1"),
+)
+_LEGAL = re.compile(rb"[A-Z0-9_]{1,8}(\\[A-Z0-9_]{1,8}){0,7}")
 _FILE_SET_ID = re.compile(r"[A-Z0-9_]{0,16}")
 
 
@@ -49,108 +62,124 @@ def check(fileset: FileSet, entries: Sequence[Entry] = ()) -> tuple[Finding, ...
         del parents[depth + 1 :]
         entry = entries[number] if entries else None
         checker.offset = entry.offset_bytes if entry else None
-        checker.record(record, parents[-1])
-        if entry is None or entry.in_use:
-            checker.uniqueness(record)
+        checker.record(record, parents[-1], entry is None or entry.in_use)
         parents.append(record.type)
     return tuple(checker.findings)
 
 
 class _Checker:
+    """Collects findings; `subject` and `offset` say which record they are about."""
+
     def __init__(self) -> None:
         self.findings: list[Finding] = []
         self.offset: int | None = None
+        self.subject: Record | None = None
         self._seen: set[tuple[str, bytes]] = set()
 
-    def _note(self, code: str, severity: Severity, message: str, place: str, clause: str) -> None:
+    def _note(self, code: str, severity: Severity, message: str, clause: str) -> None:
+        place = "" if self.subject is None else _place(self.subject)
         self.findings.append(Finding(code, severity, message, place, clause, self.offset))
 
     def file_set(self, fileset: FileSet) -> None:
         if not _FILE_SET_ID.fullmatch(fileset.file_set_id):
             message = "The File-set ID is not 0 to 16 of A-Z, 0-9 and _."
-            self._note("file-set-id", Severity.WARNING, message, "", "PS3.10 §8.5")
+            self._note("file-set-id", Severity.WARNING, message, "PS3.10 §8.5")
         if not fileset.file_set_uid:
-            self._note("file-set-uid", Severity.ERROR, "There is no File-set UID (0002,0003).", "", "PS3.10 §8.1")
+            message = "There is no File-set UID (0002,0003)."
+            self._note("file-set-uid", Severity.ERROR, message, "PS3.10 §8.1")
         if fileset.descriptor_file_id:
-            self._file_id(fileset.descriptor_file_id, "descriptor")
+            self._file_id(fileset.descriptor_file_id, "descriptor's File ID")
 
-    def record(self, record: Record, parent: str) -> None:
-        place = _place(record)
+    def record(self, record: Record, parent: str, active: bool) -> None:
+        self.subject = record
+        present = {element.tag: element for element in record.keys}
         known = RECORD_TYPES.get(record.type)
         if known is None:
-            what = f"The record type {record.type!r} is not known" if record.type else "The record has no type"
-            code = "record-type-unknown" if record.type else "record-type-missing"
-            self._note(code, Severity.WARNING, f"{what}.", place, "PS3.3 F.3.2.2")
-            self._own_file_id(record, place)
-            return
-        if known.retired and record.type != MRDR:
-            message = f"The record type {record.type} is retired."
-            self._note("record-type-retired", Severity.NOTE, message, place, known.clause)
-        if not may_stand_below(record.type, parent):
-            where = "at the root" if parent == ROOT else f"below {parent or 'a record without type'}"
-            message = f"A {record.type} record stands {where}, not below {' or '.join(known.parents)}."
-            self._note("wrong-parent", Severity.ERROR, message, place, "PS3.3 Table F.4-1")
-        self._keys(record, known, place)
-        self._own_file_id(record, place)
+            self._unknown(record.type)
+        else:
+            self._standing(known, parent)
+            self._keys(present, known)
+        file_id = _value(present.get(FILE_ID))
+        if file_id and not _LEGAL.fullmatch(file_id):
+            self._file_id(components_of(file_id), "File ID")
+        if active:
+            self._uniqueness(record.type, present)
 
-    def _keys(self, record: Record, known: RecordType, place: str) -> None:
-        present = {element.tag: element for element in record.keys}
-        wanted = [(key.tag, key.keyword, key.type) for key in known.keys if key.type in ("1", "2")]
-        if known.references_file and FILE_ID in present:
-            wanted += [(tag, keyword, "1") for tag, keyword in _REFERENCE]
-        elif known.references_file:
-            wanted.append((*_REFERENCE[0], "1"))
-        elif known.references_file is False and FILE_ID in present:
-            message = f"A {record.type} record refers to a file."
-            self._note("unexpected-reference", Severity.WARNING, message, place, known.clause)
-        for tag, keyword, type_ in wanted:
+    def _unknown(self, name: str) -> None:
+        if name:
+            message = f"The record type {name!r} is not known."
+            self._note("record-type-unknown", Severity.WARNING, message, "PS3.3 F.3.2.2")
+        else:
+            message = "The record has no type."
+            self._note("record-type-missing", Severity.ERROR, message, "PS3.3 F.3.2.2")
+
+    def _standing(self, known: RecordType, parent: str) -> None:
+        if known.retired and known.name != MRDR:
+            message = f"The record type {known.name} is retired."
+            self._note("record-type-retired", Severity.NOTE, message, known.clause)
+        if not may_stand_below(known.name, parent):
+            where = "at the root" if parent == ROOT else f"below {parent or 'no type'}"
+            message = (
+                f"A {known.name} record stands {where}, not below {' or '.join(known.parents)}."
+            )
+            self._note("wrong-parent", Severity.ERROR, message, "PS3.3 Table F.4-1")
+
+    def _keys(self, present: dict[int, Element], known: RecordType) -> None:
+        refers = FILE_ID in present
+        for tag, keyword, type_ in _required(known.name, refers):
             element = present.get(tag)
             if element is None:
                 severity = Severity.ERROR if type_ == "1" else Severity.WARNING
-                message = f"{keyword} {tag_text(tag)}, Type {type_}, is missing from a {record.type} record."
-                self._note("key-missing", severity, message, place, known.clause)
-            elif type_ == "1" and _is_empty(element):
-                message = f"{keyword} {tag_text(tag)}, Type 1, is empty in a {record.type} record."
-                self._note("key-empty", Severity.ERROR, message, place, known.clause)
+                message = f"{keyword} {tag_text(tag)}, Type {type_}, is missing from a {known.name} record."
+                self._note("key-missing", severity, message, known.clause)
+            elif type_ == "1" and not _is_full(element):
+                message = f"{keyword} {tag_text(tag)}, Type 1, is empty in a {known.name} record."
+                self._note("key-empty", Severity.ERROR, message, known.clause)
+        if refers and known.references_file is False:
+            message = f"A {known.name} record refers to a file."
+            self._note("unexpected-reference", Severity.WARNING, message, known.clause)
 
-    def _own_file_id(self, record: Record, place: str) -> None:
-        components = record.file_components
-        if components:
-            self._file_id(components, place)
-
-    def _file_id(self, components: tuple[str, ...], place: str) -> None:
+    def _file_id(self, components: tuple[str, ...], what: str) -> None:
         if reason := unsafe(components):
-            self._note("file-id-unsafe", Severity.ERROR, f"The File ID is refused: {reason}.", place, "PS3.10 §8.2")
+            message = f"The {what} is refused: {reason}."
+            self._note("file-id-unsafe", Severity.ERROR, message, "PS3.10 §8.2")
             return
         try:
             FileId(components)
         except FileIdError as error:
-            self._note("file-id-illegal", Severity.WARNING, str(error), place, "PS3.10 §8.2")
+            self._note("file-id-illegal", Severity.WARNING, str(error), "PS3.10 §8.2")
 
-    def uniqueness(self, record: Record) -> None:
-        """Report a key that an earlier record has already."""
-        place = _place(record)
-        if unique := _UNIQUE.get(record.type):
-            tag, code, what, clause = unique
-            self._once(record.value(tag), code, f"Another {record.type} record has the same {what}.", place, clause)
-        if record.type == PRIVATE:
-            return
-        message = "Another record refers to the same file."
-        self._once(record.value(FILE_ID), "file-id", message, place, "PS3.3 F.2.1")
-        message = "Another record refers to the same SOP Instance."
-        self._once(record.value(SOP_INSTANCE_IN_FILE), "sop-instance", message, place, "PS3.3 F.2.1")
-
-    def _once(self, value: bytes | None, code: str, message: str, place: str, clause: str) -> None:
-        value = value.strip(b" \0") if value else value
-        if not value:
-            return
-        if (code, value) in self._seen:
-            self._note(f"duplicate-{code}", Severity.ERROR, message, place, clause)
-        self._seen.add((code, value))
+    def _uniqueness(self, name: str, present: dict[int, Element]) -> None:
+        """Report keys that an earlier record has already."""
+        rules = (
+            (_UNIQUE[name],) if name in _UNIQUE else () if name == PRIVATE else _UNIQUE_REFERENCE
+        )
+        for tag, code, what, clause in rules:
+            value = _value(present.get(tag))
+            if not value:
+                continue
+            if (code, value) in self._seen:
+                message = f"Another record has the same {what}."
+                self._note(f"duplicate-{code}", Severity.ERROR, message, clause)
+            self._seen.add((code, value))
 
 
-def _is_empty(element: Element) -> bool:
-    return not (element.value if isinstance(element.value, tuple) else element.value.strip(b" \0"))
+@cache
+def _required(name: str, refers: bool) -> tuple[tuple[int, str, str], ...]:
+    """Return (tag, keyword, type) of the keys that a record must have, 1 and 2."""
+    known = RECORD_TYPES[name]
+    keys = tuple((key.tag, key.keyword, key.type) for key in known.keys if key.type in ("1", "2"))
+    if not known.references_file:
+        return keys
+    return keys + tuple((tag, keyword, "1") for tag, keyword in _REFERENCE[: None if refers else 1])
+
+
+def _is_full(element: Element) -> bool:
+    return bool(element.value if isinstance(element.value, tuple) else element.value.strip(b" \0"))
+
+
+def _value(element: Element | None) -> bytes:
+    return element.data.strip(b" \0") if element else b""
 
 
 def _place(record: Record) -> str:

@@ -210,7 +210,9 @@ def resolve(
         return Resolution(None, (found("file-missing", Severity.ERROR, message),))
     if how == "exact":
         return Resolution(paths[0])
-    findings = [found(f"file-id-{how}", Severity.WARNING, f"The file on the medium is called {paths[0]}.")]
+    findings = [
+        found(f"file-id-{how}", Severity.WARNING, f"The file on the medium is called {paths[0]}.")
+    ]
     if len(paths) > 1:
         message = f"{len(paths)} files on the medium can be meant; {paths[0]} is taken."
         findings.append(found("file-id-ambiguous", Severity.WARNING, message))

@@ -6,13 +6,16 @@ their encoding and however wrong their lengths are. Work is linear in the size o
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from catalog.dicom.elements import (
     EXPLICIT_LITTLE,
     ITEM,
     ITEM_END,
     SEQUENCE_END,
+    SHORT_VRS,
     TRAILING_PADDING,
     UNDEFINED,
     VRS,
@@ -24,8 +27,9 @@ from catalog.dicom.elements import (
     tag_text,
 )
 from catalog.errors import DicomdirError, HeaderError
-from catalog.findings import Finding, Severity
+from catalog.fileset.record_types import MRDR, RECORD_TYPES
 from catalog.fileset.tree import IN_USE, LOWER_RECORD, MRDR_OFFSET, NEXT_RECORD, RECORD_TYPE
+from catalog.findings import Finding, Severity
 
 DIRECTORY_RECORDS = 0x00041220
 
@@ -36,6 +40,12 @@ _ENCODINGS = {
     b"1.2.840.10008.1.2.2": Encoding(True, False),
 }
 _FORBIDDEN_GROUPS = (0x0000, 0x0002, 0x0006)
+
+_HEAD = struct.Struct("<HH2sH").unpack_from
+_SHORT = {vr: vr.decode("ascii") for vr in SHORT_VRS}
+_TAGS = {tag: tag for known in RECORD_TYPES.values() for key in known.keys for tag in (key.tag,)}
+_LINKS = struct.Struct("<8sI8sH8sI")
+_LINK_HEADS = (b"\4\0\0\x14UL\4\0", b"\4\0\x10\x14US\2\0", b"\4\0\x20\x14UL\4\0")
 
 
 @dataclass(slots=True)
@@ -62,7 +72,12 @@ class Layout:
     findings: list[Finding] = field(default_factory=list)
 
     def note(
-        self, code: str, severity: Severity, message: str, offset: int | None, clause: str | None = None
+        self,
+        code: str,
+        severity: Severity,
+        message: str,
+        offset: int | None,
+        clause: str | None = None,
     ) -> None:
         """Keep a finding."""
         self.findings.append(Finding(code, severity, message, "", clause, offset))
@@ -83,7 +98,11 @@ def lay_out(data: bytes) -> Layout:
     media_class = layout.meta.get(0x00020002)
     is_directory = media_class is not None and media_class.data.rstrip(b"\0 ") == _DIRECTORY_CLASS
     if not is_directory:
-        if not layout.has_sequence and not layout.records and not any(0x00041130 <= tag <= 0x00041212 for tag in layout.elements):
+        if (
+            not layout.has_sequence
+            and not layout.records
+            and not any(0x00041130 <= tag <= 0x00041212 for tag in layout.elements)
+        ):
             raise DicomdirError("The file holds no directory", 0, "PS3.10 §8.6")
         if media_class is not None:
             message = "The Media Storage SOP Class is not that of a directory."
@@ -111,8 +130,16 @@ def _meta(data: bytes, layout: Layout) -> int:
             found = data.find(b"\x04\x00\x30\x11", offset)
             found = found if found >= 0 else data.find(b"\x04\x00\x20\x12", offset)
             if found < 0:
-                raise DicomdirError(f"The File Meta Information is damaged: {error}", offset, "PS3.10 §7.1") from error
-            layout.note("damaged", Severity.ERROR, f"The File Meta Information: {error}.", offset, "PS3.10 §7.1")
+                raise DicomdirError(
+                    f"The File Meta Information is damaged: {error}", offset, "PS3.10 §7.1"
+                ) from error
+            layout.note(
+                "damaged",
+                Severity.ERROR,
+                f"The File Meta Information: {error}.",
+                offset,
+                "PS3.10 §7.1",
+            )
             return found
         layout.meta[element.tag] = element
     if not layout.meta:
@@ -137,13 +164,18 @@ def _encoding(data: bytes, offset: int, layout: Layout) -> Encoding:
     uid = declared.data.rstrip(b"\0 ") if declared else b""
     if declared and uid not in _ENCODINGS and data[offset : offset + 2] not in (b"\4\0", b"\0\4"):
         name = uid.decode("ascii", "backslashreplace")
-        raise DicomdirError(f"A DICOMDIR in Transfer Syntax {name} cannot be read", offset, "PS3.10 §8.6")
+        raise DicomdirError(
+            f"A DICOMDIR in Transfer Syntax {name} cannot be read", offset, "PS3.10 §8.6"
+        )
     found = _guess(data, offset) if offset < len(data) else EXPLICIT_LITTLE
     if declared and _ENCODINGS.get(uid) != found:
         message = "The data set is not encoded as the Transfer Syntax UID says."
         layout.note("transfer-syntax-mismatch", Severity.ERROR, message, offset, "PS3.10 §7.1")
     if found != EXPLICIT_LITTLE:
-        vr, order = ("explicit" if found.explicit else "implicit"), ("little" if found.little_endian else "big")
+        vr, order = (
+            ("explicit" if found.explicit else "implicit"),
+            ("little" if found.little_endian else "big"),
+        )
         message = f"The DICOMDIR is {vr} VR {order} endian, not Explicit VR Little Endian."
         layout.note("transfer-syntax", Severity.ERROR, message, offset, "PS3.10 §8.6")
     return found
@@ -182,13 +214,25 @@ class _Walk:
         """Return where to go on after an unreadable element of the data set."""
         if offset >= self.end_of_content:
             count = self.end - offset
-            self._note("trailing-bytes", Severity.NOTE, f"{count} zero bytes follow the data set.", offset, "PS3.10 §7.2")
+            self._note(
+                "trailing-bytes",
+                Severity.NOTE,
+                f"{count} zero bytes follow the data set.",
+                offset,
+                "PS3.10 §7.2",
+            )
             return self.end
         mark = b"\x04\x00\x20\x12" if self.little else b"\x00\x04\x12\x20"
         sequence = -1 if self.layout.records else self.data.find(mark, offset + 1)
         items = self._next_record(offset) if sequence < 0 else -1
         if sequence < 0 and items < 0:
-            self._note("truncated", Severity.ERROR, f"The data set cannot be read on: {error}.", offset, None)
+            self._note(
+                "truncated",
+                Severity.ERROR,
+                f"The data set cannot be read on: {error}.",
+                offset,
+                None,
+            )
             return self.end
         self._note("damaged", Severity.ERROR, f"The data set is damaged: {error}.", offset, None)
         return sequence if sequence >= 0 else self._records(items, self.end, undefined=True)
@@ -226,7 +270,9 @@ class _Walk:
             elif head.tag == ITEM:
                 offset = self._record(head, offset, stop)
             else:
-                offset = self._resume(offset, stop, f"{tag_text(head.tag)} stands where an item was due")
+                offset = self._resume(
+                    offset, stop, f"{tag_text(head.tag)} stands where an item was due"
+                )
         if undefined:
             message = "The Directory Record Sequence has no delimiter."
             self._note("truncated", Severity.ERROR, message, offset, "PS3.5 §7.5")
@@ -237,7 +283,9 @@ class _Walk:
         found = self._next_record(offset)
         known = 0 <= found < stop
         code = "damaged" if known else "truncated"
-        self._note(code, Severity.ERROR, f"Directory Records are damaged: {reason}.", offset, "PS3.5 §7.5")
+        self._note(
+            code, Severity.ERROR, f"Directory Records are damaged: {reason}.", offset, "PS3.5 §7.5"
+        )
         return found if known else stop
 
     def _record(self, head: Head, offset: int, stop: int) -> int:
@@ -248,7 +296,7 @@ class _Walk:
         if limit > stop:
             self._length(offset, "reaches beyond its sequence")
             limit, exact = stop, False
-        at = head.start
+        at = self._ordinary(laid, head.start, limit)
         while True:
             if at >= limit:
                 if not exact or at >= stop or self._is_item(at):
@@ -277,8 +325,39 @@ class _Walk:
         self._finish(laid)
         return at
 
+    def _ordinary(self, laid: Laid, at: int, limit: int) -> int:
+        """Read the plain elements at the start of a record; return the offset after them.
+
+        A shortcut for what nearly all of a DICOMDIR consists of: links as every writer lays them
+        out, then elements with 16-bit lengths. Whatever else comes is left to the general way.
+        """
+        if self.encoding != EXPLICIT_LITTLE:
+            return at
+        data = self.data
+        if at + _LINKS.size <= limit:
+            next_, following, flag, in_use, lower, below = _LINKS.unpack_from(data, at)
+            if (next_, flag, lower) == _LINK_HEADS:
+                laid.next, laid.in_use, laid.lower = following, in_use != 0, below
+                at += _LINKS.size
+        while at + 8 <= limit:
+            group, number, vr, length = _HEAD(data, at)
+            text = _SHORT.get(vr)
+            after = at + 8 + length
+            if text is None or after > limit or group == 0xFFFE:
+                break
+            tag = group << 16 | number
+            element = Element(_TAGS.get(tag, tag), text, data[at + 8 : after])
+            if group > 0x0006 and number:
+                laid.keys.append(element)
+            else:
+                self._keep(laid, element)
+            at = after
+        return at
+
     def _length(self, offset: int, how: str) -> None:
-        self._note("item-length", Severity.ERROR, f"A Directory Record {how}.", offset, "PS3.5 §7.5")
+        self._note(
+            "item-length", Severity.ERROR, f"A Directory Record {how}.", offset, "PS3.5 §7.5"
+        )
 
     def _keep(self, laid: Laid, element: Element) -> None:
         """Put `element` into `laid`: links are taken apart, the rest are keys."""
@@ -303,22 +382,29 @@ class _Walk:
             laid.type = element.data.strip(b"\0 ").decode("ascii", "backslashreplace")
         elif tag >> 16 in _FORBIDDEN_GROUPS and tag & 0xFFFF:
             message = f"{tag_text(tag)} may not be in an item; it is left out."
-            self._note("forbidden-group", Severity.WARNING, message, laid.offset_bytes, "PS3.5 §7.5")
+            self._note(
+                "forbidden-group", Severity.WARNING, message, laid.offset_bytes, "PS3.5 §7.5"
+            )
         elif tag & 0xFFFF and tag != TRAILING_PADDING:
             laid.keys.append(element)
 
     def _finish(self, laid: Laid) -> None:
         """Sort the keys of `laid` and normalise its type, with findings."""
         tags = [element.tag for element in laid.keys]
-        if any(a >= b for a, b in zip(tags, tags[1:], strict=False)):
+        if any(a >= b for a, b in pairwise(tags)):
             message = "Elements of a Directory Record are out of order or repeated; the first of each counts."
             self._note("key-order", Severity.WARNING, message, laid.offset_bytes, "PS3.5 §7.1")
             first = {element.tag: element for element in reversed(laid.keys)}
             laid.keys = [first[tag] for tag in sorted(first)]
         if laid.type != laid.type.upper():
             message = f"The record type {laid.type} is not in capitals."
-            self._note("record-type-case", Severity.ERROR, message, laid.offset_bytes, "PS3.3 F.3.2.2")
+            self._note(
+                "record-type-case", Severity.ERROR, message, laid.offset_bytes, "PS3.3 F.3.2.2"
+            )
             laid.type = laid.type.upper()
+        if laid.type != MRDR and (laid.next is None or laid.lower is None):
+            message = "A Directory Record lacks (0004,1400) or (0004,1420); zero is assumed."
+            self._note("link-missing", Severity.ERROR, message, laid.offset_bytes, "PS3.3 F.3.2.2")
         self.layout.records.append(laid)
 
     def _is_item(self, offset: int) -> bool:
@@ -341,5 +427,3 @@ class _Walk:
         self, code: str, severity: Severity, message: str, offset: int, clause: str | None
     ) -> None:
         self.layout.note(code, severity, message, offset, clause)
-
-

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from catalog.dicom.elements import Element
-from catalog.findings import Finding, Severity
 from catalog.fileset.layout import Laid
-from catalog.fileset.record_types import MRDR, PRIVATE, RECORD_TYPES, ROOT
+from catalog.fileset.record_types import MRDR, PRIVATE, RECORD_TYPES, ROOT, may_stand_below
 from catalog.fileset.tree import (
     MRDR_OFFSET,
     NUMBER_OF_REFERENCES,
@@ -22,6 +21,7 @@ from catalog.fileset.tree import (
     Record,
     needs_character_set,
 )
+from catalog.findings import Finding, Severity
 
 MAX_DEPTH = 32
 """Deepest chain of parents that is kept. The standard needs four, and private records a few more."""
@@ -102,9 +102,20 @@ class _Targets:
         exact = sum(target in self._at for target in wanted)
         if exact == len(wanted):
             return 0
-        guesses = {self.items[0] - min(wanted), self.items[-1] - max(wanted), 132, -132, 128, -128, 8, -8}
+        guesses = {
+            self.items[0] - min(wanted),
+            self.items[-1] - max(wanted),
+            132,
+            -132,
+            128,
+            -128,
+            8,
+            -8,
+        }
         hits = {
-            shift: sum(target + shift in self._at for target in wanted) for shift in sorted(guesses) if shift
+            shift: sum(target + shift in self._at for target in wanted)
+            for shift in sorted(guesses)
+            if shift
         }
         best = max(hits, key=lambda shift: (hits[shift], -abs(shift)), default=0)
         # One or two offsets fit anything, so they are believed only near by.
@@ -121,7 +132,11 @@ class _Targets:
                 if hit is None:
                     hit = self._nearest(target + local)
                 if hit is None:
-                    self._note("dangling-offset", f"No Directory Record is at or near byte {target}.", target)
+                    self._note(
+                        "dangling-offset",
+                        f"No Directory Record is at or near byte {target}.",
+                        target,
+                    )
                     continue
                 local = self.items[hit] - target
                 if local != told:
@@ -152,7 +167,9 @@ class _Linker:
         self.recovered = [False] * len(laid)
         self.order: list[int] = []  # placed, parents before children
 
-    def note(self, code: str, severity: Severity, message: str, i: int | None, clause: str = _OFFSETS) -> None:
+    def note(
+        self, code: str, severity: Severity, message: str, i: int | None, clause: str = _OFFSETS
+    ) -> None:
         place = "" if i is None else self.laid[i].type
         offset = None if i is None else self.laid[i].offset_bytes
         self.findings.append(Finding(code, severity, message, place, clause, offset))
@@ -163,8 +180,15 @@ class _Linker:
     def follow(self, first: int | None) -> None:
         """Place everything that offsets reach from the root entity."""
         start = self.target(first)
-        if start is not None:
-            self._chains(start, _ROOT)
+        if start is None:
+            return
+        if not may_stand_below(self.laid[start].type, ROOT) and start in self._referred(
+            range(len(self.laid))
+        ):
+            message = f"The root entity begins with a {self.laid[start].type} that belongs to another record."
+            self.note("first-root-offset", Severity.ERROR, message, start)
+            return
+        self._chains(start, _ROOT)
 
     def _chains(self, start: int, parent: int) -> None:
         """Place the chain of siblings from `start`, then their children, level by level."""
@@ -205,12 +229,16 @@ class _Linker:
             code, what = "offset-cycle", "leads back to itself, an ancestor or an earlier sibling"
         else:
             code, what = "shared-record", "leads to a record that belongs elsewhere"
-        message = f"The {which} offset of a {self.laid[source].type} record {what}; it is not followed."
+        message = (
+            f"The {which} offset of a {self.laid[source].type} record {what}; it is not followed."
+        )
         self.note(code, Severity.ERROR, message, source)
 
     def _place(self, i: int, parent: int) -> None:
         if parent != _ROOT and self.depth[parent] + 1 >= MAX_DEPTH:
-            message = f"Records are nested deeper than {MAX_DEPTH}; this one is put beside its parent."
+            message = (
+                f"Records are nested deeper than {MAX_DEPTH}; this one is put beside its parent."
+            )
             self.note("too-deep", Severity.ERROR, message, i, "PS3.3 F.4")
             above = self.parent[parent]
             parent = _ROOT if above is None else above
@@ -235,8 +263,8 @@ class _Linker:
         self._recover_heads(lambda i: i not in referred, rebuilt)
         self._recover_heads(lambda i: True, rebuilt)
 
-    def _referred(self, left: list[int]) -> set[int]:
-        """Return which of the unreached records other unreached records lead to."""
+    def _referred(self, left: Iterable[int]) -> set[int]:
+        """Return which records those in `left` lead to, themselves apart."""
         out: set[int] = set()
         for i in left:
             for offset in (self.laid[i].next, self.laid[i].lower):
@@ -299,7 +327,9 @@ class _Linker:
         self._inherit_character_sets()
         for i in self.order:
             if not self.laid[i].in_use:
-                message = "The In-use Flag is 0000H: an inactive record, retired in 2008; it is kept."
+                message = (
+                    "The In-use Flag is 0000H: an inactive record, retired in 2008; it is kept."
+                )
                 self.note("inactive-record", Severity.WARNING, message, i)
         built: dict[int, Record] = {}
         for i in reversed(self.order):
@@ -323,11 +353,15 @@ class _Linker:
                 continue
             target = self.target(laid.mrdr)
             if target is None or self.laid[target].type != MRDR:
-                self.note("dangling-mrdr", Severity.ERROR, "(0004,1504) leads to no MRDR.", i, _OFFSETS)
+                self.note(
+                    "dangling-mrdr", Severity.ERROR, "(0004,1504) leads to no MRDR.", i, _OFFSETS
+                )
                 continue
             used.add(target)
             laid.keys = _merged(laid.keys, self.laid[target].keys)
-            message = "The file is referenced through an MRDR, retired in 2004; the reference is copied."
+            message = (
+                "The file is referenced through an MRDR, retired in 2004; the reference is copied."
+            )
             self.note("mrdr", Severity.NOTE, message, i, "PS3.3 F.3.2.2")
         self.order = [i for i in self.order if i not in used or self.children[i]]
         gone = used.difference(self.order)
@@ -335,24 +369,33 @@ class _Linker:
         for parent in {self.parent[i] for i in gone} - {None, _ROOT}:
             assert parent is not None
             self.children[parent] = [i for i in self.children[parent] if i not in gone]
-        for i, laid in enumerate(self.laid):
+        for i in range(len(self.laid)):
             if self.parent[i] is None and i not in used:
                 self._place(i, _ROOT)
                 self.recovered[i] = True
-                self.note("orphan", Severity.ERROR, "No record refers to this MRDR; it is put at the root.", i)
+                self.note(
+                    "orphan",
+                    Severity.ERROR,
+                    "No record refers to this MRDR; it is put at the root.",
+                    i,
+                )
 
     def _inherit_character_sets(self) -> None:
         """Give records with non-ASCII text the character set of the nearest ancestor that has one."""
         effective: dict[int, Element | None] = {_ROOT: None}
         for i in self.order:
             laid, parent = self.laid[i], self.parent[i]
-            own = next((e for e in laid.keys if e.tag == SPECIFIC_CHARACTER_SET and e.data.strip()), None)
+            own = next(
+                (e for e in laid.keys if e.tag == SPECIFIC_CHARACTER_SET and e.data.strip()), None
+            )
             inherited = effective[_ROOT if parent is None else parent]
             effective[i] = own or inherited
             if own is not None or not needs_character_set(laid.keys):
                 continue
             if inherited is None:
-                message = "Text goes beyond the default repertoire, and no character set is declared."
+                message = (
+                    "Text goes beyond the default repertoire, and no character set is declared."
+                )
                 self.note("character-set-missing", Severity.ERROR, message, i, "PS3.5 §6.1.2.3")
                 continue
             rest = [e for e in laid.keys if e.tag != SPECIFIC_CHARACTER_SET]

@@ -69,7 +69,9 @@ def names(
         if len(identity) not in (1, 4):
             raise FileSetError(f"An identity has one or four parts, not {len(identity)}.")
         for level in range(len(identity)):
-            folders.setdefault((str(len(identity)), *identity[:level]), set()).add(identity[: level + 1])
+            folders.setdefault((str(len(identity)), *identity[:level]), set()).add(
+                identity[: level + 1]
+            )
     component: dict[tuple[int, Identity], str] = {}
     for folder, children in folders.items():
         arity = int(folder[0])
@@ -84,7 +86,9 @@ def names(
     }
 
 
-def _spread(prefixes: list[Identity], hashed: Callable[[Identity, int], str]) -> dict[Identity, str]:
+def _spread(
+    prefixes: list[Identity], hashed: Callable[[Identity, int], str]
+) -> dict[Identity, str]:
     """Return distinct texts for the neighbours `prefixes`, which are sorted."""
     texts: dict[Identity, str] = {}
     taken: set[str] = set()

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from catalog.dicom.elements import Buffer, Element, tag_text
-from catalog.findings import Finding, Severity
 from catalog.fileset.check import check
 from catalog.fileset.file_id import components_of
 from catalog.fileset.layout import DIRECTORY_RECORDS, Layout, lay_out
 from catalog.fileset.linking import Entry, link
 from catalog.fileset.tree import FileSet
+from catalog.findings import Finding, Severity
 
 __all__ = ["Directory", "Entry", "read"]
 
@@ -104,12 +104,20 @@ def _identification(layout: Layout) -> None:
     else:
         for tag in (_ROOT_FIRST, _ROOT_LAST, _CONSISTENCY):
             if tag not in layout.elements:
-                layout.note("attribute-missing", Severity.ERROR, f"{tag_text(tag)} is missing.", None, clause)
+                layout.note(
+                    "attribute-missing",
+                    Severity.ERROR,
+                    f"{tag_text(tag)} is missing.",
+                    None,
+                    clause,
+                )
     if _FILE_SET_ID not in layout.elements:
         message = f"File-set ID {tag_text(_FILE_SET_ID)} is missing."
         layout.note("attribute-missing", Severity.WARNING, message, None, clause)
     if (flag := _data(layout, _CONSISTENCY)) and flag != b"\0\0":
-        message = "The Consistency Flag is not 0000H: the directory says that it may not match the files."
+        message = (
+            "The Consistency Flag is not 0000H: the directory says that it may not match the files."
+        )
         layout.note("consistency-flag", Severity.WARNING, message, None, clause)
 
 

@@ -65,7 +65,13 @@ class RecordType:
 
 _PRESENT = "present in the referenced instance"
 
-CHARACTER_SET = Key(0x00080005, "SpecificCharacterSet", "CS", "1C", "a key of the record goes beyond the default repertoire")
+CHARACTER_SET = Key(
+    0x00080005,
+    "SpecificCharacterSet",
+    "CS",
+    "1C",
+    "a key of the record goes beyond the default repertoire",
+)
 
 _NUMBER = Key(0x00200013, "InstanceNumber", "IS", "1")
 _ICON = Key(0x00880200, "IconImageSequence", "SQ", "3")
@@ -101,7 +107,9 @@ _IMAGES = Key(0x00081140, "ReferencedImageSequence", "SQ", "1", nested=_SOP_REFE
 
 
 def _series_references(type_: str, condition: str | None, *nested: Key) -> Key:
-    return Key(0x00081115, "ReferencedSeriesSequence", "SQ", type_, condition, (_SERIES_UID, *nested))
+    return Key(
+        0x00081115, "ReferencedSeriesSequence", "SQ", type_, condition, (_SERIES_UID, *nested)
+    )
 
 
 _BLENDING = Key(
@@ -119,9 +127,16 @@ _HANGING_DEFINITION = (
 
 
 def _type(
-    name: str, clause: str, *keys: Key, parents: tuple[str, ...] = (SERIES,), file: bool = True, charset: bool = True
+    name: str,
+    clause: str,
+    *keys: Key,
+    parents: tuple[str, ...] = (SERIES,),
+    file: bool = True,
+    charset: bool = True,
 ) -> RecordType:
-    return RecordType(name, f"PS3.3 {clause}", parents, file, (CHARACTER_SET, *keys) if charset else keys)
+    return RecordType(
+        name, f"PS3.3 {clause}", parents, file, (CHARACTER_SET, *keys) if charset else keys
+    )
 
 
 _ROOT = (ROOT,)
@@ -307,7 +322,9 @@ _CURRENT = (
 )  # fmt: skip
 
 
-def _retired(name: str, year: int, *keys: Key, parents: tuple[str, ...], file: bool | None = True) -> RecordType:
+def _retired(
+    name: str, year: int, *keys: Key, parents: tuple[str, ...], file: bool | None = True
+) -> RecordType:
     clause = f"PS3.3 F.5, retired {year}"
     return RecordType(name, clause, parents, file, (CHARACTER_SET, *keys), retired=True)
 
@@ -319,7 +336,9 @@ _RETIRED = (
     _retired("FILM SESSION", 1998, parents=("PRINT QUEUE",), file=None),
     _retired("FILM BOX", 1998, parents=("FILM SESSION",), file=None),
     _retired("IMAGE BOX", 1998, parents=("FILM BOX",), file=None),
-    _retired("OVERLAY", 2004, Key(0x00200022, "OverlayNumber", "IS", "1"), _ICON, parents=(SERIES,)),
+    _retired(
+        "OVERLAY", 2004, Key(0x00200022, "OverlayNumber", "IS", "1"), _ICON, parents=(SERIES,)
+    ),
     _retired("MODALITY LUT", 2004, _LUT_NUMBER, parents=(SERIES,)),
     _retired("VOI LUT", 2004, _LUT_NUMBER, parents=(SERIES,)),
     _retired("CURVE", 2004, Key(0x00200024, "CurveNumber", "IS", "1"), parents=(SERIES,)),
@@ -352,7 +371,7 @@ def may_stand_below(name: str, parent: str) -> bool:
     Current and retired types alike (PS3.3 Table F.4-1 and its earlier editions).
     """
     known = RECORD_TYPES.get(name)
-    if known is None or name == PRIVATE or PRIVATE == parent or parent == "TOPIC":
+    if known is None or name == PRIVATE or parent in (PRIVATE, "TOPIC"):
         return True
     return parent in known.parents or (parent not in RECORD_TYPES and parent != ROOT)
 

@@ -44,4 +44,6 @@ def record_type_for(sop_class_uid: str) -> SopClassRecord:
     known = SOP_CLASS_RECORDS.get(sop_class_uid)
     if known is not None:
         return known
-    return SopClassRecord(sop_class_uid, "", None, None, reason="the SOP Class is private or not known")
+    return SopClassRecord(
+        sop_class_uid, "", None, None, reason="the SOP Class is private or not known"
+    )

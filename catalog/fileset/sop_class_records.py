@@ -316,9 +316,13 @@ def _table() -> dict[str, SopClassRecord]:
                 continue
             suffix, name = line.strip().split(" ", 1)
             level = "root" if ROOT in RECORD_TYPES[record_type].parents else "series"
-            rows[_UID_ROOT + suffix] = SopClassRecord(_UID_ROOT + suffix, name, record_type, level, retired)
+            rows[_UID_ROOT + suffix] = SopClassRecord(
+                _UID_ROOT + suffix, name, record_type, level, retired
+            )
     for suffix, (name, reason) in _REFUSED.items():
-        rows[_UID_ROOT + suffix] = SopClassRecord(_UID_ROOT + suffix, name, None, None, reason=reason)
+        rows[_UID_ROOT + suffix] = SopClassRecord(
+            _UID_ROOT + suffix, name, None, None, reason=reason
+        )
     return rows
 
 

@@ -24,7 +24,7 @@ RELATED_CLASSES_IN_FILE = 0x0004151A
 LINKS = frozenset((NEXT_RECORD, IN_USE, LOWER_RECORD, RECORD_TYPE))
 """Elements of a record that say where it stands; `Record.keys` never holds them."""
 
-TEXT_VRS = frozenset("LO LT PN SH ST UC UT".split())
+TEXT_VRS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 """VRs that (0008,0005) governs (PS3.5 §6.1.2.2)."""
 
 
@@ -144,7 +144,14 @@ def count(records: Iterable[Record]) -> int:
 
 def file_id_element(name: FileId) -> Element:
     """Return (0004,1500) for `name`."""
-    return Element(FILE_ID, "CS", name.value)
+    return Element(FILE_ID, "CS", padded("CS", name.value))
+
+
+def padded(vr: str, value: bytes) -> bytes:
+    """Return `value` with its VR's padding if its length is odd (PS3.5 §6.2)."""
+    if len(value) % 2 == 0:
+        return value
+    return value + (b"\0" if vr in ("UI", "OB", "UN") else b" ")
 
 
 def needs_character_set(elements: Iterable[Element]) -> bool:
@@ -162,6 +169,8 @@ def needs_character_set(elements: Iterable[Element]) -> bool:
                     for item in element.value
                     if not any(e.tag == SPECIFIC_CHARACTER_SET for e in item)
                 )
-            elif element.vr in TEXT_VRS and (not element.value.isascii() or b"\x1b" in element.value):
+            elif element.vr in TEXT_VRS and (
+                not element.value.isascii() or b"\x1b" in element.value
+            ):
                 return True
     return False

@@ -10,7 +10,7 @@ import re
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import BinaryIO
 
 from catalog.dicom.elements import Element, encode, tag_text
@@ -51,7 +51,11 @@ class Writing:
 
 
 def write(
-    stream: BinaryIO, fileset: FileSet, writing: Writing, *, check: Callable[[Record], None] | None = None
+    stream: BinaryIO,
+    fileset: FileSet,
+    writing: Writing,
+    *,
+    check: Callable[[Record], None] | None = None,
 ) -> int:
     """Write the DICOMDIR of `fileset` to `stream` and return its size in bytes.
 
@@ -89,7 +93,9 @@ def write_records(
     EncodingError
         If a value cannot be encoded, or the directory would exceed 4 GiB (PS3.3 F.3.2.2: UL).
     """
-    return _Writer(stream, check or check_record).write(_head(fileset, writing), records, _tail(fileset))
+    return _Writer(stream, check or check_record).write(
+        _head(fileset, writing), records, _tail(fileset)
+    )
 
 
 def check_record(record: Record) -> None:
@@ -106,21 +112,27 @@ def check_record(record: Record) -> None:
     full = {element.tag for element in record.keys if _is_full(element)}
     for tag in _type_1(record.type):
         if tag not in full:
-            raise FileSetError(f"A {record.type} record lacks {tag_text(tag)}, which is Type 1 ({known.clause}).")
+            raise FileSetError(
+                f"A {record.type} record lacks {tag_text(tag)}, which is Type 1 ({known.clause})."
+            )
     if 0x00041500 in full:
         components = record.file_components or ()
         file_id(components)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _type_1(record_type: str) -> tuple[int, ...]:
     known = RECORD_TYPES[record_type]
     keys = tuple(key.tag for key in known.keys if key.type == "1")
-    return (*keys, 0x00041500, 0x00041510, 0x00041511, 0x00041512) if known.references_file else keys
+    return (
+        (*keys, 0x00041500, 0x00041510, 0x00041511, 0x00041512) if known.references_file else keys
+    )
 
 
 def _is_full(element: Element) -> bool:
-    return bool(element.value) and (isinstance(element.value, tuple) or bool(element.value.strip(b" \0")))
+    return bool(element.value) and (
+        isinstance(element.value, tuple) or bool(element.value.strip(b" \0"))
+    )
 
 
 def _uid(text: str, what: str) -> bytes:
@@ -136,12 +148,16 @@ def _head(fileset: FileSet, writing: Writing) -> tuple[bytes, int]:
         Element(0x00020002, "UI", MEDIA_STORAGE_DIRECTORY.encode("ascii")),
         Element(0x00020003, "UI", _uid(fileset.file_set_uid, "File-set UID")),
         Element(0x00020010, "UI", EXPLICIT_VR_LITTLE_ENDIAN.encode("ascii")),
-        Element(0x00020012, "UI", _uid(writing.implementation_class_uid, "implementation class UID")),
+        Element(
+            0x00020012, "UI", _uid(writing.implementation_class_uid, "implementation class UID")
+        ),
     ]
     version = writing.implementation_version_name
     if version is not None:
         if not 1 <= len(version) <= 16 or not version.isascii() or not version.isprintable():
-            raise FileSetError(f"The implementation version name {version!r} is not 1 to 16 ASCII characters.")
+            raise FileSetError(
+                f"The implementation version name {version!r} is not 1 to 16 ASCII characters."
+            )
         meta.append(Element(0x00020013, "SH", version.encode("ascii")))
     body = b"".join(map(encode, meta))
     head = [bytes(128), b"DICM", encode(Element(0x00020000, "UL", _UL.pack(len(body)))), body]
@@ -157,14 +173,18 @@ def _head(fileset: FileSet, writing: Writing) -> tuple[bytes, int]:
 def _identification(fileset: FileSet) -> list[Element]:
     """Return the File-set Identification Module (PS3.3 F.3.2.1)."""
     if not _FILE_SET_ID.fullmatch(fileset.file_set_id):
-        raise FileSetError(f"The File-set ID {fileset.file_set_id!r} is not 0 to 16 of A-Z, 0-9 and _ (PS3.10 §8.5).")
+        raise FileSetError(
+            f"The File-set ID {fileset.file_set_id!r} is not 0 to 16 of A-Z, 0-9 and _ (PS3.10 §8.5)."
+        )
     elements = [Element(0x00041130, "CS", fileset.file_set_id.encode("ascii"))]
     if fileset.descriptor_file_id:
         elements.append(Element(0x00041141, "CS", file_id(fileset.descriptor_file_id).value))
     if fileset.descriptor_character_set is not None:
         text = fileset.descriptor_character_set
         if not fileset.descriptor_file_id or not text.isascii() or len(text) > 16:
-            raise FileSetError(f"{text!r} is no character set of a descriptor file (PS3.3 F.3.2.1).")
+            raise FileSetError(
+                f"{text!r} is no character set of a descriptor file (PS3.3 F.3.2.1)."
+            )
         elements.append(Element(0x00041142, "CS", text.encode("ascii")))
     return elements
 
@@ -193,7 +213,9 @@ def encode_record(record: Record) -> tuple[bytes, int, int]:
     for element in record.keys:
         tag = element.tag
         if tag in parts or tag >> 16 in _FORBIDDEN_GROUPS:
-            raise FileSetError(f"A {record.type} record may not hold {tag_text(tag)}, or only once.")
+            raise FileSetError(
+                f"A {record.type} record may not hold {tag_text(tag)}, or only once."
+            )
         parts[tag] = encode(element)
     position = _ITEM.size
     tags = sorted(parts)
@@ -213,7 +235,9 @@ class _Writer:
         self._buffer = bytearray()
         self._flushed = 0  # bytes of the file before the buffer
 
-    def write(self, head: tuple[bytes, int], records: Iterable[tuple[int, Record]], tail: bytes) -> int:
+    def write(
+        self, head: tuple[bytes, int], records: Iterable[tuple[int, Record]], tail: bytes
+    ) -> int:
         prefix, root_position = head
         self._append(prefix)
         start = len(prefix)
@@ -235,12 +259,16 @@ class _Writer:
         links: list[tuple[int, int]] = []  # where the two offsets of each depth's latest record are
         for depth, record in records:
             if depth > len(links) or depth >= _MAX_DEPTH or depth < 0:
-                raise FileSetError(f"A {record.type} record at depth {depth} follows one at depth {len(links) - 1}.")
+                raise FileSetError(
+                    f"A {record.type} record at depth {depth} follows one at depth {len(links) - 1}."
+                )
             self._check(record)
             item, next_, lower = encode_record(record)
             offset = self._size
             if offset + len(item) > _LIMIT:
-                raise EncodingError("A DICOMDIR cannot exceed 4 GiB: split the File-set (PS3.3 F.3.2.2).")
+                raise EncodingError(
+                    "A DICOMDIR cannot exceed 4 GiB: split the File-set (PS3.3 F.3.2.2)."
+                )
             if depth == len(links):
                 if links:
                     self._patch(links[-1][1], offset)

@@ -18,7 +18,7 @@ from catalog.errors import SelectionError
 from catalog.query.matchers import Anything, Between, Empty, Equal, Like, Matcher, NameLike
 from catalog.query.selection import Selection, Term
 
-WILDCARD_VRS = frozenset("AE CS LO LT PN SH ST UC UR UT".split())
+WILDCARD_VRS = frozenset(["AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])
 """VRs that allow wildcard matching (PS3.4 C.2.2.2.4)."""
 
 _ALIASES = {keyword.lower(): keyword for keyword in BY_KEYWORD}
