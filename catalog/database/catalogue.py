@@ -121,10 +121,12 @@ class Catalogue:
         return f"dcat {row.command}, process {row.pid} on {row.host}, since {row.started_at}"
 
     def mark_dead_runs(self) -> None:
-        """Mark runs that never ended as killed. Call it holding `writer_lock`, so none is alive."""
+        """Mark indexing and importing runs that never ended as killed; call it holding `writer_lock`."""
         with self.write() as connection:
             connection.execute(
-                update(run_table).where(run_table.c.outcome.is_(None)).values(outcome="killed")
+                update(run_table)
+                .where(run_table.c.outcome.is_(None), run_table.c.command.in_(("index", "import")))
+                .values(outcome="killed")
             )
 
     @contextmanager

@@ -46,3 +46,9 @@ def place_for(connection: Connection, folder: str) -> Place:
         connection.execute(delete(root).where(root.c.id == inner))
     return Place(ref, folder, "")
 
+
+
+def all_places(connection: Connection) -> list[Place]:
+    """Return every root as a place, sorted by path."""
+    rows = connection.execute(select(root.c.id, root.c.path).order_by(root.c.path))
+    return [Place(ref, path, "") for ref, path in rows]

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from catalog.attributes import Attribute, at
-from catalog.dicom.elements import Element, tag_text
+from catalog.dicom.elements import Element
 from catalog.dicom.sop_classes import NON_PATIENT
 from catalog.dicom.values import (
     BROKEN_NUMBER,
@@ -123,6 +123,24 @@ def claims(elements: Mapping[int, Element], meta: Mapping[int, bytes]) -> Claims
     return ClaimsResult(Claims(patient, study, series, instance), tuple(findings), None)
 
 
+class Above(NamedTuple):
+    """What a directory record without instances below it says; levels it lacks are all `None`s."""
+
+    patient: Patient
+    study: Study
+    series: Series
+
+
+def partial_claims(elements: Mapping[int, Element]) -> Above:
+    """Return what the keys of PATIENT, STUDY and SERIES records state, whatever of them is there."""
+    patient, study, series = (_build(plan, elements) for plan in (_PATIENT, _STUDY, _SERIES))
+    return Above(
+        Patient._make((*patient.values, patient.raw)),
+        Study._make((*study.values, study.raw)),
+        Series._make((*series.values, series.raw)),
+    )
+
+
 class _Plan(NamedTuple):
     """How one level is built: (tag, VR, attribute, decoder of ASCII bytes) in column order."""
 
@@ -215,17 +233,13 @@ def _decode_slowly(
     if decoded.problem:
         severity, remark = _PROBLEMS[decoded.problem]
         message = f"{attribute.keyword} {remark}."
-        findings.append(
-            Finding(decoded.problem, severity, message, tag_text(attribute.tag), "PS3.5 §6.1")
-        )
+        findings.append(Finding(decoded.problem, severity, message, clause="PS3.5 §6.1"))
     return normal(attribute.vr, attribute.is_multi_valued, decoded.text)
 
 
 def _invalid(attribute: Attribute) -> Finding:
     message = f"{attribute.keyword} is not a valid {attribute.vr} value."
-    return Finding(
-        "invalid-value", Severity.WARNING, message, tag_text(attribute.tag), "PS3.5 §6.2"
-    )
+    return Finding("invalid-value", Severity.WARNING, message, clause="PS3.5 §6.2")
 
 
 def _with_meta(instance: Instance, meta: Mapping[int, bytes], findings: list[Finding]) -> Instance:

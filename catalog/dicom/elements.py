@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from catalog.errors import EncodingError, HeaderError, TruncatedHeader
@@ -85,6 +86,7 @@ IMPLICIT_LITTLE = Encoding(False, True)
 EXPLICIT_BIG = Encoding(True, False)
 
 
+@lru_cache(maxsize=4096)
 def dictionary_vr(tag: int) -> str:
     """Return the VR of `tag` by PS3.6; `UN` if unknown, `UL` for group lengths, `LO` for private creators."""
     if tag & 0xFFFF == 0:

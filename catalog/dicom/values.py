@@ -1,7 +1,8 @@
 r"""The text of values: character sets, padding, several values, numbers (PS3.5 §6.1, §6.2).
 
 Decoding gives what pydicom gives (tests hold the two together), without its warnings: what
-cannot be decoded is replaced and reported, never dropped and never raised.
+cannot be decoded is replaced and reported, never dropped and never raised. One difference: the
+escape sequences of ISO 2022 IR 58 are removed.
 """
 
 from __future__ import annotations
@@ -197,7 +198,9 @@ def _fragment(data: bytes, encodings: tuple[str, ...]) -> Decoded:
     if encoding not in encodings and encoding != charset.default_encoding:
         return Decoded(data.decode(encodings[0], "replace"), UNDECODABLE)
     try:
-        if encoding in charset.handled_encodings:  # Python wants to see the escape sequence
+        # Python wants to see the escape sequences of ISO 2022-JP. It does not know that of
+        # GB 2312, which pydicom therefore leaves in the text.
+        if encoding in charset.handled_encodings and encoding != "iso_ir_58":
             return Decoded(data.decode(encoding))
         # A control character ends the extension (PS3.5 §6.1.2.5.3).
         if reset := _RESET.search(body):
@@ -264,6 +267,6 @@ def _python_encoding(term: str) -> tuple[str, str | None]:
     except (LookupError, ValueError):
         meant = ""
     for standard in python_encoding.values():
-        if meant and codecs.lookup(standard).name == meant:
+        if meant and standard != DEFAULT[0] and codecs.lookup(standard).name == meant:
             return standard, "is not a term of the standard"
     return DEFAULT[0], "is unknown; the default repertoire is taken"

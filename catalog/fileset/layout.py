@@ -189,6 +189,7 @@ class _Walk:
         self.encoding = encoding
         self.layout = layout
         self.end = len(data)
+        self.stop = self.end  # of the Directory Record Sequence
         self.end_of_content = len(data.rstrip(b"\0"))
         self.little = encoding.little_endian
         self._item_mark = b"\xfe\xff\x00\xe0" if self.little else b"\xff\xfe\xe0\x00"
@@ -235,74 +236,85 @@ class _Walk:
             )
             return self.end
         self._note("damaged", Severity.ERROR, f"The data set is damaged: {error}.", offset, None)
-        return sequence if sequence >= 0 else self._records(items, self.end, undefined=True)
+        self.stop = self.end
+        return sequence if sequence >= 0 else self._records(items, False)
 
     def _sequence(self, head: Head, offset: int) -> int:
         """Read the Directory Record Sequence; return the offset after it."""
         self.layout.has_sequence = True
         undefined = head.length == UNDEFINED
-        stop = self.end if undefined else head.start + head.length
-        if stop > self.end:
+        self.stop = self.end if undefined else head.start + head.length
+        if self.stop > self.end:
             message = f"The Directory Record Sequence needs {head.length} bytes, {self.end - head.start} are there."
             self._note("truncated", Severity.ERROR, message, offset, "PS3.5 §7.5")
-            stop = self.end
-        after = self._records(head.start, stop, undefined)
+            self.stop = self.end
+        after = self._records(head.start, undefined)
         if not undefined and self._is_record(after):
-            message = "Directory Records follow the end of their sequence."
-            self._note("sequence-length", Severity.ERROR, message, offset, "PS3.5 §7.5")
-            after = self._records(after, self.end, undefined=True)
+            self._widen(offset)
+            after = self._records(after, False)
         return after
 
-    def _records(self, offset: int, stop: int, undefined: bool) -> int:
-        """Read records from `offset` on; return the offset after the last, or its delimiter."""
-        while offset < stop:
+    def _widen(self, offset: int) -> None:
+        message = "Directory Records go on beyond the end of their sequence."
+        self._note("sequence-length", Severity.ERROR, message, offset, "PS3.5 §7.5")
+        self.stop = self.end
+
+    def _records(self, offset: int, undefined: bool) -> int:
+        """Read records from `offset` up to `self.stop`; return the offset after the last one.
+
+        `undefined`: the sequence is to end with a delimiter.
+        """
+        while offset < self.stop:
             try:
-                head = read_head(self.data, offset, stop, self.encoding)
+                head = read_head(self.data, offset, self.stop, self.encoding)
             except HeaderError as error:
-                if undefined and offset >= self.end_of_content:
+                if offset >= self.end_of_content and self.stop == self.end:
                     break
-                offset = self._resume(offset + 1, stop, str(error))
+                offset = self._resume(offset + 1, str(error))
                 continue
             if head.tag == SEQUENCE_END:
                 return head.start
             if head.tag == ITEM_END:
                 offset = head.start
             elif head.tag == ITEM:
-                offset = self._record(head, offset, stop)
+                offset = self._record(head, offset)
+            elif self.stop == self.end and not undefined and self._next_record(offset) < 0:
+                return offset
             else:
-                offset = self._resume(
-                    offset, stop, f"{tag_text(head.tag)} stands where an item was due"
-                )
+                reason = f"{tag_text(head.tag)} stands where an item was due"
+                offset = self._resume(offset, reason)
         if undefined:
             message = "The Directory Record Sequence has no delimiter."
             self._note("truncated", Severity.ERROR, message, offset, "PS3.5 §7.5")
         return offset
 
-    def _resume(self, offset: int, stop: int, reason: str) -> int:
-        """Return where the next record begins after damage at `offset`, or `stop`."""
+    def _resume(self, offset: int, reason: str) -> int:
+        """Return where the next record begins after damage at `offset`, or `self.stop`."""
         found = self._next_record(offset)
-        known = 0 <= found < stop
+        known = 0 <= found < self.stop
         code = "damaged" if known else "truncated"
         self._note(
             code, Severity.ERROR, f"Directory Records are damaged: {reason}.", offset, "PS3.5 §7.5"
         )
-        return found if known else stop
+        return found if known else self.stop
 
-    def _record(self, head: Head, offset: int, stop: int) -> int:
+    def _record(self, head: Head, offset: int) -> int:
         """Read the record whose item begins at `offset`; return the offset after it."""
         laid = Laid(offset)
-        limit = stop if head.length == UNDEFINED else head.start + head.length
         exact = head.length != UNDEFINED
-        if limit > stop:
+        limit = head.start + head.length if exact else self.stop
+        if limit > self.stop and (self._is_record(limit) or limit == self.end):
+            self._widen(offset)
+        elif limit > self.stop:
             self._length(offset, "reaches beyond its sequence")
-            limit, exact = stop, False
+            limit, exact = self.stop, False
         at = self._ordinary(laid, head.start, limit)
         while True:
             if at >= limit:
-                if not exact or at >= stop or self._is_item(at):
+                if not exact or at >= self.stop or self._is_item(at):
                     break
                 self._length(offset, "ends between its elements")
-                limit, exact = stop, False
+                limit, exact = self.stop, False
             try:
                 inner = read_head(self.data, at, limit, self.encoding)
                 if inner.tag >> 16 == 0xFFFE:
@@ -314,11 +326,11 @@ class _Walk:
                     break
                 element, after = parse_element(self.data, inner, limit, self.encoding, 1)
             except HeaderError as error:
-                if limit < stop:
+                if limit < self.stop:
                     self._length(offset, "ends inside an element")
-                    limit, exact = stop, False
+                    limit, exact = self.stop, False
                     continue
-                at = self._resume(at, stop, str(error))
+                at = self._resume(at, str(error))
                 break
             self._keep(laid, element)
             at = after

@@ -195,10 +195,12 @@ class _Linker:
         pending = [(start, parent)]
         while pending:
             head, above = pending.pop()
+            if self.parent[head] is not None:
+                self._twice(above, head, "lower")
+                continue
             chain = list(self._chain(head, above))
-            pending += [
-                (lower, i) for i in reversed(chain) if (lower := self._lower(i)) is not None
-            ]
+            lower = [(self.target(self.laid[i].lower), i) for i in reversed(chain)]
+            pending += [(below, i) for below, i in lower if below is not None]
 
     def _chain(self, start: int, parent: int) -> Iterator[int]:
         """Place and yield `start` and its following siblings."""
@@ -211,13 +213,6 @@ class _Linker:
                 self._twice(at, after, "next")
                 return
             at = after
-
-    def _lower(self, i: int) -> int | None:
-        lower = self.target(self.laid[i].lower)
-        if lower is not None and self.parent[lower] is not None:
-            self._twice(i, lower, "lower")
-            return None
-        return lower
 
     def _twice(self, source: int, target: int, which: str) -> None:
         """Report that the `which` offset of `source` leads to a record that has its place."""

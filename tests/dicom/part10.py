@@ -23,7 +23,13 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 def element(
-    tag: int, vr: str, value: bytes | str, *, explicit: bool = True, little: bool = True, length: int | None = None
+    tag: int,
+    vr: str,
+    value: bytes | str,
+    *,
+    explicit: bool = True,
+    little: bool = True,
+    length: int | None = None,
 ) -> bytes:
     """One element; `length` overrides the stated length."""
     data = value.encode("latin-1") if isinstance(value, str) else value
@@ -49,7 +55,12 @@ def item(*elements: bytes, undefined: bool = False, little: bool = True) -> byte
 
 
 def sequence(
-    tag: int, *items: bytes, vr: str = "SQ", undefined: bool = False, explicit: bool = True, little: bool = True
+    tag: int,
+    *items: bytes,
+    vr: str = "SQ",
+    undefined: bool = False,
+    explicit: bool = True,
+    little: bool = True,
 ) -> bytes:
     body = b"".join(items)
     if not undefined:
@@ -58,7 +69,9 @@ def sequence(
     return element(tag, vr, body + end, explicit=explicit, little=little, length=UNDEFINED)
 
 
-def meta(syntax: str | None = EXPLICIT, *more: bytes, sop_class: str = CT, instance: str = "1.2.3.4") -> bytes:
+def meta(
+    syntax: str | None = EXPLICIT, *more: bytes, sop_class: str = CT, instance: str = "1.2.3.4"
+) -> bytes:
     body = element(0x00020001, "OB", b"\0\1")
     body += element(0x00020002, "UI", sop_class) + element(0x00020003, "UI", instance)
     if syntax is not None:
@@ -95,7 +108,10 @@ SMALL: tuple[tuple[int, str, bytes], ...] = (
 
 
 def encode(
-    elements: Iterable[tuple[int, str, bytes]] = SMALL, *, explicit: bool = True, little: bool = True
+    elements: Iterable[tuple[int, str, bytes]] = SMALL,
+    *,
+    explicit: bool = True,
+    little: bool = True,
 ) -> bytes:
     """The elements of `elements`, whose numbers are little endian, encoded."""
     out = b""
@@ -110,7 +126,9 @@ def without(*tags: int) -> tuple[tuple[int, str, bytes], ...]:
     return tuple(e for e in SMALL if e[0] not in tags)
 
 
-def pixel_data(count: int = 256, *, stated: int | None = None, explicit: bool = True, little: bool = True) -> bytes:
+def pixel_data(
+    count: int = 256, *, stated: int | None = None, explicit: bool = True, little: bool = True
+) -> bytes:
     return element(0x7FE00010, "OW", bytes(count), explicit=explicit, little=little, length=stated)
 
 

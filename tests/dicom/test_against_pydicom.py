@@ -15,6 +15,7 @@ import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from part10 import BIG, DEFLATED, EXPLICIT, IMPLICIT, part10
 from pydicom.data import data_manager
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -27,7 +28,6 @@ from catalog.dicom.elements import WIDTH, swap
 from catalog.dicom.header import Header, read_header
 from catalog.dicom.values import character_sets, decode
 from catalog.errors import HeaderError
-from part10 import BIG, DEFLATED, EXPLICIT, IMPLICIT, part10
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 SPECIFIC_CHARACTER_SET = 0x00080005
@@ -39,7 +39,9 @@ def roots() -> Iterator[Any]:
     more = Path(str(spec.origin)).parent / "data" if spec else None
     absent = pytest.mark.skipif(more is None, reason="pydicom-data is not installed")
     yield pytest.param(more, 60, id="pydicom-data", marks=absent)
-    absent = pytest.mark.skipif(not SHARED.is_dir(), reason="the collection of real files is not here")
+    absent = pytest.mark.skipif(
+        not SHARED.is_dir(), reason="the collection of real files is not here"
+    )
     yield pytest.param(SHARED, 200, id="collection", marks=absent)
 
 
@@ -92,7 +94,7 @@ def assert_same(header: Header, ds: Dataset, place: str) -> int:
 
 
 @pytest.mark.parametrize(("root", "at_least"), list(roots()))
-def test_real_files(root: Path, at_least: int, record_property: Any) -> None:
+def test_real_files(root: Path, at_least: int) -> None:
     ways: Counter[str] = Counter()
     for path in sorted(p for p in root.rglob("*") if p.is_file()):
         try:
@@ -114,8 +116,7 @@ def test_real_files(root: Path, at_least: int, record_property: Any) -> None:
         ways["elements"] += assert_same(header, ds, str(path))
         result = claims(header.elements, header.meta)
         ways["claims" if result.claims else "no claims"] += 1
-    for way, count in ways.items():
-        record_property(way, count)
+    print(*(f"{count:6} {way}" for way, count in ways.most_common()), sep="\n")  # shown by -rP
     assert ways["read"] >= at_least, ways
     assert ways["claims"] >= at_least * 0.9, ways
 
@@ -126,7 +127,7 @@ CHARSET_FILES = sorted((Path(data_manager.DATA_ROOT) / "charset_files").glob("*.
 @pytest.mark.parametrize("path", CHARSET_FILES, ids=lambda path: path.stem)
 def test_every_text_of_the_charset_files_decodes_as_in_pydicom(path: Path) -> None:
     ds = by_pydicom(path)
-    wanted = frozenset(tag for tag in ds.keys() if ds[tag].VR != "SQ")
+    wanted = frozenset(int(e.tag) for e in ds if e.VR != "SQ")
     with path.open("rb") as stream:
         header = read_header(stream, path.stat().st_size, wanted)
     encodings = character_sets(header.elements)
@@ -155,7 +156,7 @@ SEQUENCES = (0x00081115, 0x00081140, 0x00400275)
 
 
 def texts(codec: str) -> st.SearchStrategy[str]:
-    alphabet = st.characters(codec=codec, exclude_categories=("Cc", "Cs"), exclude_characters="=")
+    alphabet = st.characters(codec=codec, exclude_categories=("Cc", "Cs"), exclude_characters="=¥‾")
     return st.text(alphabet, max_size=20)
 
 
@@ -166,10 +167,14 @@ def data_sets(draw: st.DrawFn, depth: int = 0) -> Dataset:
     if depth == 0:
         ds.SpecificCharacterSet = charset
     codec = CHARACTER_SETS[charset] if depth == 0 else "ascii"
-    for tag, vr in draw(st.fixed_dictionaries({}, optional={t: st.just(v) for t, v in TEXTS.items()})).items():
+    for tag, vr in draw(
+        st.fixed_dictionaries({}, optional={t: st.just(v) for t, v in TEXTS.items()})
+    ).items():
         ds.add_new(tag, vr, draw(texts(codec)))
     printable = st.text("ABCDEFGHIJ0123456789._ ", max_size=16)
-    for tag, vr in draw(st.fixed_dictionaries({}, optional={t: st.just(v) for t, v in PLAIN.items()})).items():
+    for tag, vr in draw(
+        st.fixed_dictionaries({}, optional={t: st.just(v) for t, v in PLAIN.items()})
+    ).items():
         ds.add_new(tag, vr, draw(printable))
     if draw(st.booleans()):
         ds.Rows = draw(st.integers(0, 65535))
@@ -210,7 +215,10 @@ def test_made_data_sets(syntax: str, implicit: bool, little: bool, ds: Dataset) 
     assert_same(header, by_pydicom(data), syntax)
 
 
-@given(st.binary(max_size=60).map(lambda b: b"\x1b$B" + b), st.sampled_from(["", "\\ISO 2022 IR 87", "ISO 2022 IR 13\\ISO 2022 IR 149"]))
+@given(
+    st.binary(max_size=60).map(lambda b: b"\x1b$B" + b),
+    st.sampled_from(["", "\\ISO 2022 IR 87", "ISO 2022 IR 13\\ISO 2022 IR 149"]),
+)
 def test_any_bytes_decode_as_in_pydicom(data: bytes, charset: str) -> None:
     from pydicom.charset import convert_encodings
     from pydicom.charset import decode_bytes as expected

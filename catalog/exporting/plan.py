@@ -1,0 +1,213 @@
+"""What an export would do: pure, from values to values. `--dry-run` prints it.
+
+Whatever was selected is in the plan: as an item to copy, or as left out with the reason.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from catalog.database.fetch import Candidate, SourceFile
+from catalog.entities import Status
+from catalog.fileset.file_id import FileId
+from catalog.fileset.naming import names
+from catalog.fileset.records import record_type_for
+
+READABLE = frozenset([Status.OK, Status.TRUNCATED, Status.REFERENCED])
+"""States of a file in which it can be copied."""
+
+
+class Item(NamedTuple):
+    """One instance to copy: which of its files, and under which File ID."""
+
+    candidate: Candidate
+    source: SourceFile
+    file_id: FileId
+
+
+class LeftOut(NamedTuple):
+    """One selected instance that cannot go into the File-set. `code` is short and stable."""
+
+    candidate: Candidate
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A complete plan.
+
+    Attributes
+    ----------
+    items:
+        In the order of the directory: by patient, study date, series number, instance number, and
+        UIDs where those are equal or absent.
+    left_out:
+        In the same order.
+    """
+
+    items: tuple[Item, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of all files to copy, without the DICOMDIR."""
+        return sum(item.source.size_bytes or 0 for item in self.items)
+
+
+def make_plan(
+    candidates: Iterable[Candidate], digests: Mapping[int, str], *, take_first: bool = False
+) -> Plan:
+    """Return the plan for `candidates`, the same in whatever order they come.
+
+    Parameters
+    ----------
+    digests:
+        The digest of each file, by `file_ref`, of instances that have several (`ambiguous`).
+    take_first:
+        Of files with one SOP Instance UID and different bytes, take the first by path; otherwise
+        the instance is left out, because nobody can know which one is meant.
+    """
+    left_out: list[LeftOut] = []
+    chosen: list[tuple[Candidate, SourceFile]] = []
+    for candidate in sorted(candidates, key=_order):
+        refusal = _refusal(candidate)
+        if refusal is None:
+            source, refusal = _source(candidate, digests, take_first)
+            if source is not None:
+                chosen.append((candidate, source))
+                continue
+        assert refusal is not None
+        left_out.append(LeftOut(candidate, *refusal))
+    conflicts = _conflicts([candidate for candidate, _ in chosen])
+    left_out += [LeftOut(c, *conflicts[c.instance_ref]) for c, _ in chosen if c.instance_ref in conflicts]
+    chosen = [(c, source) for c, source in chosen if c.instance_ref not in conflicts]
+    file_ids = names(_identity(c) for c, _ in chosen)
+    items = tuple(Item(c, source, file_ids[_identity(c)]) for c, source in chosen)
+    return Plan(items, tuple(sorted(left_out, key=lambda out: _order(out.candidate))))
+
+
+def present(candidate: Candidate) -> tuple[SourceFile, ...]:
+    """Return the candidate's files that can be copied, sorted by path."""
+    return tuple(f for f in candidate.files if f.status in READABLE)
+
+
+def ambiguous(candidate: Candidate) -> tuple[SourceFile, ...]:
+    """Return the files whose digests the plan needs: several of equal size; else none."""
+    files = present(candidate)
+    return files if len(files) > 1 and len({f.size_bytes for f in files}) == 1 else ()
+
+
+def _order(candidate: Candidate) -> tuple[object, ...]:
+    patient, study, series, instance, _ = candidate.claims
+
+    def number(value: int | None) -> tuple[bool, int]:
+        return value is None, value or 0
+
+    return (
+        patient is None,
+        (patient and patient.patient_id) or "",
+        candidate.patient_identity or "",
+        (study and study.study_date) or "",
+        (study and study.study_instance_uid) or "",
+        number(series and series.series_number),
+        (series and series.series_instance_uid) or "",
+        number(instance.instance_number),
+        instance.sop_instance_uid or "",
+    )
+
+
+def _identity(candidate: Candidate) -> tuple[str, ...]:
+    """Return what the File ID is made from."""
+    _, study, series, instance, _ = candidate.claims
+    uid = instance.sop_instance_uid or ""
+    if study is None or series is None:
+        return (uid,)
+    return candidate.patient_identity or "", study.study_instance_uid or "", series.series_instance_uid or "", uid
+
+
+def _refusal(candidate: Candidate) -> tuple[str, str] | None:
+    """Return why the instance can be in no File-set, or `None`."""
+    if candidate.claims.directory_record_type is None:
+        known = record_type_for(candidate.claims.instance.sop_class_uid or "")
+        return "no-record-type", f"{known.name or known.uid or 'without a SOP Class'}: {known.reason}"
+    return None
+
+
+def _source(
+    candidate: Candidate, digests: Mapping[int, str], take_first: bool
+) -> tuple[SourceFile | None, tuple[str, str] | None]:
+    """Return the file to copy, or why there is none."""
+    files = present(candidate)
+    if not files:
+        if candidate.files:
+            return None, ("missing", f"its file is missing: {_path(candidate.files[0])}")
+        return None, ("no-file", "no file of it is known, only a directory record")
+    different = len({f.size_bytes for f in files}) > 1 or len({digests.get(f.file_ref, f.file_ref) for f in files}) > 1
+    if len(files) > 1 and different and not take_first:
+        return None, (
+            "different-bytes",
+            f"{len(files)} files with this SOP Instance UID differ: {', '.join(map(_path, files[:3]))}"
+            f"{', …' if len(files) > 3 else ''} (--take-first takes the first)",
+        )
+    return files[0], None
+
+
+def _path(file: SourceFile) -> str:
+    return f"{file.root.rstrip('/')}/{file.path}"
+
+
+def _conflicts(candidates: Sequence[Candidate]) -> dict[int, tuple[str, str]]:
+    """Return (code, reason) by instance for what one File-set cannot hold together.
+
+    A directory has one PATIENT record for a Patient ID, one STUDY for a Study and one SERIES for a
+    Series Instance UID (PS3.3 F.5.1–F.5.3), and a SOP Instance UID names one file (F.2.1). Which
+    of two is right is not for this program to say, so both are left out.
+    """
+    rules: tuple[tuple[str, str, Callable[[Candidate], Hashable], Callable[[Candidate], Hashable]], ...] = (
+        ("patient-id-twice", "its Patient ID is used by several patients, with different issuers; select one with -k IssuerOfPatientID=…", _patient_id, _patient),
+        ("study-twice", "its Study Instance UID is used under several patients; select one with --patient", _study_uid, _patient),
+        ("series-twice", "its Series Instance UID is used in several studies; select one with --study", _series_uid, _study),
+        ("sop-instance-twice", "its SOP Instance UID is used in several series; select one with --series", _sop_uid, _series),
+    )  # fmt: skip
+    found: dict[int, tuple[str, str]] = {}
+    for code, reason, name, owner in rules:
+        owners: dict[Hashable, set[Hashable]] = defaultdict(set)
+        for candidate in candidates:
+            if name(candidate):
+                owners[name(candidate)].add(owner(candidate))
+        for candidate in candidates:
+            if len(owners.get(name(candidate), ())) > 1:
+                found.setdefault(candidate.instance_ref, (code, reason))
+    return found
+
+
+def _patient_id(c: Candidate) -> Hashable:
+    return (c.claims.patient and c.claims.patient.patient_id) or ""
+
+
+def _patient(c: Candidate) -> Hashable:
+    return c.patient_identity
+
+
+def _study_uid(c: Candidate) -> Hashable:
+    return (c.claims.study and c.claims.study.study_instance_uid) or ""
+
+
+def _study(c: Candidate) -> Hashable:
+    return _patient(c), _study_uid(c)
+
+
+def _series_uid(c: Candidate) -> Hashable:
+    return (c.claims.series and c.claims.series.series_instance_uid) or ""
+
+
+def _series(c: Candidate) -> Hashable:
+    return _study(c), _series_uid(c)
+
+
+def _sop_uid(c: Candidate) -> Hashable:
+    return c.claims.instance.sop_instance_uid or ""

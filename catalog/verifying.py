@@ -1,0 +1,330 @@
+"""The journeys that prove: catalogue against disk, and a medium's DICOMDIR against its files.
+
+Both only read. What they find is given back, and counted in the run's row.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from catalog.database import fetch, roots, runs, stored_files
+from catalog.database.catalogue import Catalogue
+from catalog.dicom import claims as dicom_claims
+from catalog.dicom.claims import ClaimsResult, claims
+from catalog.dicom.header import Header, read_header
+from catalog.dicom.values import character_sets, text
+from catalog.entities import Status
+from catalog.errors import HeaderError, NotDicom, PathError
+from catalog.events import Finished, Listener, Progress, Started, ignore
+from catalog.files.medium import Medium, content, medium_at
+from catalog.files.paths import absolute_text, from_text, on_disk
+from catalog.files.walk import Kind, walk
+from catalog.fileset.file_id import Listing, resolve
+from catalog.fileset.medium import dicomdir_names
+from catalog.fileset.reader import read
+from catalog.fileset.tree import Record, paths
+from catalog.findings import Finding, Severity
+from catalog.query.selection import Selection
+
+STAGE = "Verifying"
+BATCH_FILES = 200
+
+
+class Difference(NamedTuple):
+    """One file that is not as the catalogue says: `state` is missing, changed, unindexed or unknown."""
+
+    state: str
+    path: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Verified:
+    """What a verification met: counts by state, `same` for what is as it should be."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    differences: list[Difference] = field(default_factory=list)
+
+    def note(self, state: str, path: str, detail: str) -> None:
+        """Count and keep one difference."""
+        self.counts[state] += 1
+        self.differences.append(Difference(state, path, detail))
+
+
+def verify_roots(
+    catalogue: Catalogue, places: Sequence[Path] = (), arguments: str = "", listener: Listener = ignore
+) -> Verified:
+    """Compare the catalogue with the disk by name, size and time, everywhere or at `places`.
+
+    Files are not opened.
+
+    Raises
+    ------
+    PathError
+        If a place was never indexed.
+    """
+    with catalogue.read() as connection:
+        if places:
+            chosen = []
+            for path in places:
+                place = roots.place_of(connection, absolute_text(path))
+                if place is None:
+                    raise PathError(f"{path} was never indexed; there is nothing to verify it against.")
+                chosen.append(place)
+        else:
+            chosen = roots.all_places(connection)
+    run_ref = runs.start(catalogue, "verify", arguments)
+    result = Verified()
+    listener(Started(STAGE, None, "files"))
+    outcome = runs.Outcome.FAILED
+    try:
+        for place in chosen:
+            _verify_place(catalogue, place, result, listener)
+        outcome = runs.Outcome.DONE
+    except KeyboardInterrupt:
+        outcome = runs.Outcome.INTERRUPTED
+        raise
+    finally:
+        listener(Finished(STAGE, result.counts.total()))
+        runs.finish(catalogue, run_ref, outcome, dict(result.counts))
+    return result
+
+
+def _verify_place(catalogue: Catalogue, place: roots.Place, result: Verified, listener: Listener) -> None:
+    known = stored_files.known_files(catalogue, place.root_ref, place.below)
+    root = place.root_path.rstrip("/")
+    own = absolute_text(catalogue.path)
+    owned = {own, *(f"{own}-{suffix}" for suffix in ("wal", "shm", "lock", "journal"))}
+    row = next(known, None)
+    entries = walk(from_text(place.root_path), place.below)
+    while True:
+        try:
+            entry = next(entries, None)
+        except PathError as exc:
+            result.note("unknown", place.root_path, str(exc))
+            return
+        if entry is None:
+            break
+        while row is not None and row.path < entry.path:
+            _missing(row, root, result)
+            row = next(known, None)
+        if entry.kind is Kind.UNLISTED:
+            result.note("unknown", f"{root}/{entry.path}", entry.reason)
+            while row is not None and row.path.startswith(entry.path):
+                row = next(known, None)
+            continue
+        found = row if row is not None and row.path == entry.path else None
+        if found is not None:
+            row = next(known, None)
+        full = f"{root}/{entry.path}"
+        if full in owned:
+            continue
+        if found is None:
+            result.note("unindexed", full, "it is on disk and not in the catalogue")
+        elif found.status == Status.MISSING:
+            result.note("unindexed", full, "it is back; the catalogue has it as missing")
+        elif entry.kind is Kind.FILE and (found.size_bytes, found.mtime_ns) != (entry.size_bytes, entry.mtime_ns):
+            result.note("changed", full, _change(found.size_bytes, entry.size_bytes))
+        else:
+            result.counts["same"] += 1
+        if result.counts.total() % BATCH_FILES == 0:
+            listener(Progress(STAGE, result.counts.total(), None))
+    while row is not None:
+        _missing(row, root, result)
+        row = next(known, None)
+
+
+def _missing(row: stored_files.KnownFile, root: str, result: Verified) -> None:
+    detail = "known as missing" if row.status == Status.MISSING else "it is in the catalogue and not on disk"
+    result.note("missing", f"{root}/{row.path}", detail)
+
+
+def _change(before: int | None, now: int) -> str:
+    if before != now:
+        return f"{before} bytes when indexed, {now} now"
+    return "same size, another modification time"
+
+
+def verify_selection(
+    catalogue: Catalogue, selection: Selection, arguments: str = "", listener: Listener = ignore
+) -> Verified:
+    """Compare the files of the selected instances with the disk by name, size and time.
+
+    Raises
+    ------
+    SelectionError
+        If the selection holds SQL that cannot be run.
+    """
+    run_ref = runs.start(catalogue, "verify", arguments)
+    result = Verified()
+    listener(Started(STAGE, None, "files"))
+    for candidate in fetch.candidates(catalogue, selection):
+        for file in candidate.files:
+            full = f"{file.root.rstrip('/')}/{file.path}"
+            try:
+                status = os.stat(on_disk(file.root, file.path))  # noqa: PTH116
+            except OSError as exc:
+                known = "known as missing" if file.status is Status.MISSING else "it is in the catalogue and not on disk"
+                result.note("missing", full, f"{known} ({exc.strerror})")
+                continue
+            if (status.st_size, status.st_mtime_ns) != (file.size_bytes, file.mtime_ns):
+                result.note("changed", full, _change(file.size_bytes, status.st_size))
+            else:
+                result.counts["same"] += 1
+        if not candidate.files:
+            uid = candidate.claims.instance.sop_instance_uid or ""
+            result.note("missing", uid, "no file of this instance is known, only a directory record")
+    listener(Finished(STAGE, result.counts.total()))
+    runs.finish(catalogue, run_ref, runs.Outcome.DONE, dict(result.counts))
+    return result
+
+
+# -- a medium against its own DICOMDIR -----------------------------------------------------
+
+
+@dataclass(slots=True)
+class MediumVerified:
+    """What a medium's verification met.
+
+    Attributes
+    ----------
+    records:
+        Directory records by type.
+    files:
+        Files that records name, right or wrong.
+    right:
+        Of these, the ones that are there and are what their record says.
+    findings:
+        Everything that is not as the standard or the directory says.
+    """
+
+    records: Counter[str] = field(default_factory=Counter)
+    files: int = 0
+    right: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+
+_COMPARED = {
+    0x00100020: "PatientID",
+    0x0020000D: "StudyInstanceUID",
+    0x0020000E: "SeriesInstanceUID",
+    0x00080060: "Modality",
+    0x00100010: "PatientName",
+    0x00080020: "StudyDate",
+    0x00080050: "AccessionNumber",
+    0x00200011: "SeriesNumber",
+    0x00200013: "InstanceNumber",
+}
+"""Keys of records that are held against the file's own header."""
+
+_SUPPLIED = frozenset([0x00100020, 0x00080020, 0x00200011, 0x00200013])
+"""Of these, the keys for which a directory must supply a value that the file may lack."""
+
+
+def verify_medium(path: Path, listener: Listener = ignore) -> MediumVerified:
+    """Hold the DICOMDIR at `path` (the file, or its folder) against the files of its medium.
+
+    Every file that a record names must be there and be the instance that the record says; keys of
+    the records are compared with the header; every DICOM file of the medium must be named
+    (PS3.3 F.2.1). Needs no catalogue.
+
+    Raises
+    ------
+    PathError
+        If there is no DICOMDIR, or it cannot be read.
+    DicomdirError
+        If nothing can be made of it.
+    """
+    medium = medium_at(path, dicomdir_names)
+    directory = read(content(medium.dicomdir))
+    result = MediumVerified(findings=list(directory.findings))
+    listing = Listing(medium.files)
+    named: set[str] = {medium.dicomdir.name}
+    total = len(directory.entries)
+    listener(Started(STAGE, total, "records"))
+    for position, chain in enumerate(paths(directory.fileset.records)):
+        record = chain[-1]
+        result.records[record.type] += 1
+        components = record.file_components
+        if components is not None:
+            result.files += 1
+            resolution = resolve(components, listing, directory.entries[position].offset_bytes)
+            findings = list(resolution.findings)
+            if resolution.path is not None:
+                named.add(resolution.path)
+                findings += _compare(medium, resolution.path, chain, directory.entries[position].offset_bytes)
+            result.findings += findings
+            result.right += not any(f.severity is Severity.ERROR for f in findings)
+        if position % BATCH_FILES == 0:
+            listener(Progress(STAGE, position, total))
+    result.findings += _unnamed(medium, named)
+    listener(Finished(STAGE, total))
+    return result
+
+
+def _compare(medium: Medium, path: str, chain: Sequence[Record], offset: int) -> Iterator[Finding]:
+    """Yield what differs between a record with those above it and the file that it names."""
+
+    def differs(code: str, message: str, clause: str, severity: Severity = Severity.ERROR) -> Finding:
+        return Finding(code, severity, message, path, clause, offset)
+
+    record = chain[-1]
+    try:
+        header = _header(medium, path)
+    except (HeaderError, OSError) as exc:
+        yield differs("file-unreadable", f"The file cannot be read: {exc}.", "PS3.10 §7")
+        return
+    stated: ClaimsResult = claims(header.elements, header.meta)
+    own = {
+        0x00041510: stated.claims.instance.sop_class_uid if stated.claims else None,
+        0x00041511: stated.claims.instance.sop_instance_uid if stated.claims else None,
+        0x00041512: header.transfer_syntax_uid,
+    }
+    names = {0x00041510: "SOP Class UID", 0x00041511: "SOP Instance UID", 0x00041512: "Transfer Syntax UID"}
+    for tag, value in own.items():
+        said = record.plain(tag)
+        if said != value and not (said is None and value is None):
+            yield differs("reference-wrong", f"The record's {names[tag]} is {said}, the file's is {value}.", "PS3.3 F.3.2.2")
+    for each in chain:
+        encodings = character_sets({e.tag: e for e in each.keys if e.tag == 0x00080005})
+        header_encodings = character_sets(header.elements)
+        for element in each.keys:
+            keyword = _COMPARED.get(element.tag)
+            if keyword is None:
+                continue
+            theirs = header.elements.get(element.tag)
+            in_file = text(theirs, header_encodings) if theirs else ""
+            if in_file == "" and element.tag in _SUPPLIED:
+                continue
+            if text(element, encodings) != in_file:
+                yield differs(
+                    "key-differs", f"{keyword} in the {each.type} record is not that of the file.", "PS3.3 F.5", Severity.WARNING
+                )
+
+
+def _header(medium: Medium, path: str) -> Header:
+    entry = medium.files[path]
+    with open(on_disk(absolute_text(medium.folder), path), "rb") as stream:  # noqa: PTH123
+        return read_header(stream, entry.size_bytes, dicom_claims.WANTED)
+
+
+def _unnamed(medium: Medium, named: set[str]) -> Iterator[Finding]:
+    """Yield a finding for each DICOM file that no record names."""
+    for path in sorted(set(medium.files) - named):
+        try:
+            header = _header(medium, path)
+        except NotDicom:
+            continue  # other files are allowed (PS3.10 §8.1)
+        except (HeaderError, OSError) as exc:
+            message = f"No record names it, and it cannot be read: {exc}."
+            yield Finding("file-unreadable", Severity.NOTE, message, path, "PS3.10 §7")
+            continue
+        what = "another DICOMDIR" if header.is_dicomdir else "a DICOM file"
+        yield Finding(
+            "file-unnamed", Severity.WARNING, f"It is {what} that no record names.", path, "PS3.3 F.2.1"
+        )
