@@ -135,18 +135,22 @@ def _exchange(
         )
 
 
-def _mark_disputed(connection: Connection, level: Level, refs: list[int]) -> bool:
-    """Bring `is_disputed` of the rows in step with `discrepancy`; return whether any changed."""
+def disputed_refs(connection: Connection, level: Level, refs: list[int] | None = None) -> set[int]:
+    """Return those of the rows `refs` of `level`, or of all, from which some file differs."""
     source, owner = _SOURCES[level]
     d = m.discrepancy.c
-    disputed = set(
-        connection.execute(
-            select(owner)
-            .select_from(source.join(m.discrepancy, d.file_ref == m.file.c.id))
-            .where(owner.in_(refs), d.keyword.in_(KEYWORDS[level]))
-            .distinct()
-        ).scalars()
+    query = (
+        select(owner)
+        .select_from(source.join(m.discrepancy, d.file_ref == m.file.c.id))
+        .where(d.keyword.in_(KEYWORDS[level]), owner.is_not(None))
+        .distinct()
     )
+    return set(connection.execute(query if refs is None else query.where(owner.in_(refs))).scalars())
+
+
+def _mark_disputed(connection: Connection, level: Level, refs: list[int]) -> bool:
+    """Bring `is_disputed` of the rows in step with `discrepancy`; return whether any changed."""
+    disputed = disputed_refs(connection, level, refs)
     table = m.ENTITY_TABLES[level]
     changed = 0
     for value, members in ((True, disputed), (False, set(refs) - disputed)):

@@ -1,6 +1,7 @@
 """Directory Records made from the headers of instances (PS3.3 F.5).
 
-Values are copied as they stand, in the source's own character set. Nothing is read from disk: a
+Values are copied as they stand, in the source's own character set; only padding is repaired and
+dates and times of ACR-NEMA form (`1994.01.31`, `12:30`) are written as DICOM has them. Nothing is read from disk: a
 header is a mapping from tag to top-level element, numbers little endian.
 """
 
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from catalog.dicom.elements import WIDTH, Element, Item, tag_text
 from catalog.fileset import supplied
 from catalog.fileset.file_id import FileId
-from catalog.fileset.legal import deviation
+from catalog.fileset.legal import deviation, modernised
 from catalog.fileset.records import (
     CHARACTER_SET,
     GENERAL_PURPOSE_KEYS,
@@ -247,6 +248,10 @@ class _Maker:
         if element.vr in WIDTH:
             self._deviates(key, f"is {element.vr}, not {key.vr}")
             return None
+        if (modern := modernised(key.vr, data)) is not None:
+            message = f"{key.keyword} {tag_text(key.tag)} has the ACR-NEMA form; the record has that of DICOM."
+            self.note("legacy-value", Severity.NOTE, message)
+            data = modern
         if problem := deviation(key.vr, data):
             self._deviates(key, problem)
         if key.vr == "UI":

@@ -22,7 +22,7 @@ from catalog.fileset.record_types import (
     RecordType,
     may_stand_below,
 )
-from catalog.fileset.tree import FILE_ID, SOP_INSTANCE_IN_FILE, FileSet, Record, walk
+from catalog.fileset.tree import FILE_ID, SOP_INSTANCE_IN_FILE, FileSet, Record, is_full, walk
 from catalog.findings import Finding, Severity
 
 _REFERENCE = (
@@ -132,7 +132,7 @@ class _Checker:
                 severity = Severity.ERROR if type_ == "1" else Severity.WARNING
                 message = f"{keyword} {tag_text(tag)}, Type {type_}, is missing from a {known.name} record."
                 self._note("key-missing", severity, message, known.clause)
-            elif type_ == "1" and not _is_full(element):
+            elif type_ == "1" and not is_full(element):
                 message = f"{keyword} {tag_text(tag)}, Type 1, is empty in a {known.name} record."
                 self._note("key-empty", Severity.ERROR, message, known.clause)
         if refers and known.references_file is False:
@@ -172,10 +172,6 @@ def _required(name: str, refers: bool) -> tuple[tuple[int, str, str], ...]:
     if not known.references_file:
         return keys
     return keys + tuple((tag, keyword, "1") for tag, keyword in _REFERENCE[: None if refers else 1])
-
-
-def _is_full(element: Element) -> bool:
-    return bool(element.value if isinstance(element.value, tuple) else element.value.strip(b" \0"))
 
 
 def _value(element: Element | None) -> bytes:

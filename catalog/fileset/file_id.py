@@ -217,3 +217,8 @@ def resolve(
         message = f"{len(paths)} files on the medium can be meant; {paths[0]} is taken."
         findings.append(found("file-id-ambiguous", Severity.WARNING, message))
     return Resolution(paths[0], tuple(findings))
+
+
+def is_file_set_id(text: str) -> bool:
+    """Return whether `text` may be a File-set ID: up to 16 of A-Z, 0-9 and _ (PS3.10 §8.1, §8.5)."""
+    return re.fullmatch(r"[A-Z0-9_]{0,16}", text) is not None

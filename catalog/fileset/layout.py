@@ -14,6 +14,7 @@ from catalog.dicom.elements import (
     EXPLICIT_LITTLE,
     ITEM,
     ITEM_END,
+    MAX_DEPTH,
     SEQUENCE_END,
     SHORT_VRS,
     TRAILING_PADDING,
@@ -40,6 +41,10 @@ _ENCODINGS = {
     b"1.2.840.10008.1.2.2": Encoding(True, False),
 }
 _FORBIDDEN_GROUPS = (0x0000, 0x0002, 0x0006)
+
+_NESTING = 12
+"""Deepest nesting of sequences inside a record. Keys need five; a hostile file that opens a sequence
+in each record costs this many times its size."""
 
 _HEAD = struct.Struct("<HH2sH").unpack_from
 _SHORT = {vr: vr.decode("ascii") for vr in SHORT_VRS}
@@ -324,7 +329,9 @@ class _Walk:
                         self._length(offset, "has no delimiter")
                     at = inner.start if inner.tag == ITEM_END else at
                     break
-                element, after = parse_element(self.data, inner, limit, self.encoding, 1)
+                element, after = parse_element(
+                    self.data, inner, limit, self.encoding, MAX_DEPTH - _NESTING
+                )
             except HeaderError as error:
                 if limit < self.stop:
                     self._length(offset, "ends inside an element")

@@ -31,6 +31,24 @@ _PATTERNS = {
 }
 
 
+_LEGACY = {
+    "DA": (re.compile(rb"\d{4}\.\d{2}\.\d{2}"), b"."),
+    "TM": (re.compile(rb"\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?"), b":"),
+}
+
+
+def modernised(vr: str, data: bytes) -> bytes | None:
+    """Return a date `YYYY.MM.DD` or time `HH:MM:SS` of ACR-NEMA days as DICOM writes it.
+
+    `None` if `data` is not of that form (PS3.5 §6.2, notes on DA and TM).
+    """
+    pattern, separator = _LEGACY.get(vr, (None, b""))
+    value = data.strip(b" ")
+    if pattern is None or not pattern.fullmatch(value):
+        return None
+    return value.replace(separator, b"")
+
+
 def deviation(vr: str, data: bytes) -> str | None:
     """Return what is wrong with the value `data`, as the end of a sentence, or `None`.
 

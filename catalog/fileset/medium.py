@@ -14,4 +14,7 @@ def dicomdir_names(names: Iterable[str]) -> list[str]:
     The name is `DICOMDIR` (PS3.10 §8.6); drivers and copies make `dicomdir`, `DICOMDIR.` and
     `DICOMDIR;1` of it.
     """
-    return sorted((n for n in names if _NAME.fullmatch(n)), key=lambda n: (n != "DICOMDIR", n.casefold() != "dicomdir", n))
+    return sorted(
+        (n for n in names if _NAME.fullmatch(n)),
+        key=lambda n: (n != "DICOMDIR", n.casefold() != "dicomdir", n),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from catalog.dicom.elements import Element, Item
+from catalog.dicom.elements import WIDTH, Element, Item
 from catalog.fileset.file_id import FileId, components_of
 
 SPECIFIC_CHARACTER_SET = 0x00080005
@@ -23,6 +23,8 @@ RELATED_CLASSES_IN_FILE = 0x0004151A
 
 LINKS = frozenset((NEXT_RECORD, IN_USE, LOWER_RECORD, RECORD_TYPE))
 """Elements of a record that say where it stands; `Record.keys` never holds them."""
+
+_BINARY = frozenset((*WIDTH, "OB", "UN"))
 
 TEXT_VRS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 """VRs that (0008,0005) governs (PS3.5 §6.1.2.2)."""
@@ -56,7 +58,7 @@ class Record:
     def value(self, tag: int) -> bytes | None:
         """Return the bytes of key `tag` without padding, `b''` if empty, `None` if absent."""
         element = self.element(tag)
-        return None if element is None else element.data.rstrip(b" \0")
+        return None if element is None else unpadded(element)
 
     def plain(self, tag: int) -> str | None:
         """Return key `tag` as text without padding, `''` if empty, `None` if absent.
@@ -145,6 +147,16 @@ def count(records: Iterable[Record]) -> int:
 def file_id_element(name: FileId) -> Element:
     """Return (0004,1500) for `name`."""
     return Element(FILE_ID, "CS", padded("CS", name.value))
+
+
+def unpadded(element: Element) -> bytes:
+    """Return the value's bytes without trailing spaces and NULs; binary values as they are."""
+    return element.data if element.vr in _BINARY else element.data.rstrip(b" \0")
+
+
+def is_full(element: Element) -> bool:
+    """Return whether there is a value: an item, a number, or text that is not blank."""
+    return bool(element.value if isinstance(element.value, tuple) else unpadded(element))
 
 
 def padded(vr: str, value: bytes) -> bytes:

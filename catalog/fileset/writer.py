@@ -17,7 +17,7 @@ from catalog.dicom.elements import Element, encode, tag_text
 from catalog.errors import EncodingError, FileSetError
 from catalog.fileset.file_id import file_id
 from catalog.fileset.record_types import RECORD_TYPES
-from catalog.fileset.tree import IN_USE, LOWER_RECORD, NEXT_RECORD, FileSet, Record, walk
+from catalog.fileset.tree import IN_USE, LOWER_RECORD, NEXT_RECORD, FileSet, Record, is_full, walk
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
@@ -109,7 +109,7 @@ def check_record(record: Record) -> None:
     known = RECORD_TYPES.get(record.type)
     if known is None:
         raise FileSetError(f"{record.type!r} is no Directory Record Type.")
-    full = {element.tag for element in record.keys if _is_full(element)}
+    full = {element.tag for element in record.keys if is_full(element)}
     for tag in _type_1(record.type):
         if tag not in full:
             raise FileSetError(
@@ -126,12 +126,6 @@ def _type_1(record_type: str) -> tuple[int, ...]:
     keys = tuple(key.tag for key in known.keys if key.type == "1")
     return (
         (*keys, 0x00041500, 0x00041510, 0x00041511, 0x00041512) if known.references_file else keys
-    )
-
-
-def _is_full(element: Element) -> bool:
-    return bool(element.value) and (
-        isinstance(element.value, tuple) or bool(element.value.strip(b" \0"))
     )
 
 

@@ -324,8 +324,8 @@ def test_missing_character_set_is_reported() -> None:
 @pytest.mark.parametrize(
     ("tag", "vr", "value"),
     [
-        (0x00080020, "DA", b"2020.01.01"),
-        (0x00080030, "TM", b"25:00"),
+        (0x00080020, "DA", b"20201301"),
+        (0x00080030, "TM", b"2500"),
         (0x00200010, "SH", b"a study id longer than sixteen"),
         (0x00080050, "SH", b"0123456789ABCDEFG"),
     ],
@@ -336,6 +336,22 @@ def test_illegal_values_are_kept_and_reported(tag: int, vr: str, value: bytes) -
     built = study_record(source)
     assert record(built).value(tag) == value
     assert codes(built) == ["illegal-value"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value", "expected"),
+    [
+        (0x00080020, "DA", b"1994.01.31", b"19940131"),
+        (0x00080030, "TM", b"12:30", b"1230"),
+        (0x00080030, "TM", b"12:30:15.25", b"123015.25"),
+    ],
+)
+def test_dates_of_acr_nemas_days_are_modernised(
+    tag: int, vr: str, value: bytes, expected: bytes
+) -> None:
+    built = study_record({**header("IMAGE"), tag: e(tag, vr, value)})
+    assert record(built).value(tag) == expected
+    assert codes(built) == ["legacy-value"]
 
 
 def test_padding_is_repaired_and_values_stay_multiple() -> None:

@@ -1,0 +1,126 @@
+"""Options that several commands share, and what they become."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from catalog.database.catalogue import Catalogue
+    from catalog.query.selection import Selection
+
+_SELECTION = "Selection (repeat an option: either; different options: both)"
+
+Db = Annotated[
+    str | None,
+    typer.Option("--db", metavar="PATH|URL", help="The catalogue: a file or sqlite:/// URL. [default: DCAT_DB, the configuration, the user data folder]"),
+]
+PatientIds = Annotated[list[str] | None, typer.Option("--patient", metavar="ID", help="Patient ID; * and ? are wildcards.", rich_help_panel=_SELECTION)]
+StudyUids = Annotated[list[str] | None, typer.Option("--study", metavar="UID", help="Study Instance UID.", rich_help_panel=_SELECTION)]
+SeriesUids = Annotated[list[str] | None, typer.Option("--series", metavar="UID", help="Series Instance UID.", rich_help_panel=_SELECTION)]
+InstanceUids = Annotated[list[str] | None, typer.Option("--instance", metavar="UID", help="SOP Instance UID.", rich_help_panel=_SELECTION)]
+Modalities = Annotated[list[str] | None, typer.Option("--modality", metavar="CODE", help="Modality, such as CT.", rich_help_panel=_SELECTION)]
+Dates = Annotated[list[str] | None, typer.Option("--date", metavar="DATE|RANGE", help="Study Date: 20240131, 20240101-20240131, 20240101-, -20240131.", rich_help_panel=_SELECTION)]
+Accessions = Annotated[list[str] | None, typer.Option("--accession", metavar="NUMBER", help="Accession Number.", rich_help_panel=_SELECTION)]
+Keys = Annotated[list[str] | None, typer.Option("-k", "--key", metavar="KEYWORD=VALUE", help='Any attribute, by DICOM matching: wildcards, ranges, UID lists, "" for empty.', rich_help_panel=_SELECTION)]
+Where = Annotated[list[str] | None, typer.Option("--where", metavar="SQL", help="SQL condition over the columns of v_instance.", rich_help_panel=_SELECTION)]
+Sql = Annotated[list[str] | None, typer.Option("--sql", metavar="SELECT", help="SQL query whose first column is a UID, PatientID or …_ref.", rich_help_panel=_SELECTION)]
+From = Annotated[str | None, typer.Option("--from", metavar="FILE|-", help="List of UIDs or paths, one a line; - is standard input.", rich_help_panel=_SELECTION)]
+
+
+def selection(
+    patient: list[str] | None = None,
+    study: list[str] | None = None,
+    series: list[str] | None = None,
+    instance: list[str] | None = None,
+    modality: list[str] | None = None,
+    date: list[str] | None = None,
+    accession: list[str] | None = None,
+    key: list[str] | None = None,
+    where: list[str] | None = None,
+    sql: list[str] | None = None,
+    listed: str | None = None,
+) -> Selection:
+    """Return the selection that the options describe.
+
+    Raises
+    ------
+    SelectionError
+        If one of them is malformed, or the list cannot be read.
+    """
+    from catalog.query import parse
+
+    options = (
+        ("PatientID", patient or ()),
+        ("StudyInstanceUID", study or ()),
+        ("SeriesInstanceUID", series or ()),
+        ("SOPInstanceUID", instance or ()),
+        ("Modality", modality or ()),
+        ("StudyDate", date or ()),
+        ("AccessionNumber", accession or ()),
+    )
+    lines = None if listed is None else _lines(listed)
+    return parse.selection(key or (), options, where or (), sql or (), lines, typed())
+
+
+def _lines(name: str) -> list[str]:
+    from catalog.errors import SelectionError
+    from catalog.files.paths import to_text
+
+    try:
+        if name == "-":
+            data = sys.stdin.buffer.read()
+        else:
+            data = Path(name).read_bytes()
+    except OSError as exc:
+        raise SelectionError(f"The list {name} cannot be read: {exc.strerror}.", name) from exc
+    separator = b"\0" if b"\0" in data else b"\n"
+    lines = [line.removesuffix(b"\r").decode("utf-8", "surrogateescape") for line in data.split(separator)]
+    return [to_text(line) if "/" in line else line for line in lines]
+
+
+def typed() -> str:
+    """Return the command line as the user typed it, for runs and the ledger."""
+    return shlex.join(sys.argv[1:]).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+@contextmanager
+def opened(db: str | None, *, create: bool = False, journal: str = "wal") -> Iterator[Catalogue]:
+    """Open the catalogue that the option, environment or configuration names.
+
+    Raises
+    ------
+    ConfigError, CatalogueError
+        If it cannot be found, made or used.
+    """
+    from catalog import config
+    from catalog.database.catalogue import open_catalogue
+
+    place = config.database_place(db, config.load())
+    with open_catalogue(place.path, create=create, journal=journal) as catalogue:
+        yield catalogue
+
+
+def parameters(pairs: list[str] | None) -> dict[str, str]:
+    """Return `NAME=VALUE` texts as a mapping.
+
+    Raises
+    ------
+    SelectionError
+        If one has no `=`.
+    """
+    from catalog.errors import SelectionError
+
+    result = {}
+    for pair in pairs or ():
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise SelectionError(f"{pair!r} is not of the form NAME=VALUE.", pair)
+        result[name] = value
+    return result

@@ -1,0 +1,185 @@
+"""Rows as text: tables for people, JSON, CSV and TSV for programs, paths for pipes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from itertools import chain, islice
+from typing import Any, TextIO
+
+from rich.cells import cell_len, set_cell_size
+
+SAMPLE_ROWS = 1000
+"""Rows from which a table's column widths are taken; the rest streams."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+class Format(StrEnum):
+    """How rows are written."""
+
+    TABLE = "table"
+    JSON = "json"
+    NDJSON = "ndjson"
+    CSV = "csv"
+    TSV = "tsv"
+
+
+class FindFormat(StrEnum):
+    """How what was found is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    NDJSON = "ndjson"
+    CSV = "csv"
+    TSV = "tsv"
+    PATHS = "paths"
+
+
+def write_rows(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], form: Format, stream: TextIO | None = None
+) -> int:
+    """Write rows to standard output, or `stream`; return how many there were."""
+    out = stream or sys.stdout
+    counted = _Counted(rows)
+    match form:
+        case Format.TABLE:
+            write_table(columns, counted, out)
+        case Format.JSON:
+            _write_json(columns, counted, out)
+        case Format.NDJSON:
+            for row in counted:
+                out.write(_json(columns, row) + "\n")
+        case Format.CSV:
+            writer = csv.writer(out, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(["" if cell is None else cell for cell in row] for row in counted)
+        case Format.TSV:
+            out.write("\t".join(columns) + "\n")
+            for row in counted:
+                out.write("\t".join(plain(cell) for cell in row) + "\n")
+    return counted.count
+
+
+class _Counted:
+    def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
+        self._rows = rows
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Sequence[Any]]:
+        for row in self._rows:
+            self.count += 1
+            yield row
+
+
+def _json(columns: Sequence[str], row: Sequence[Any]) -> str:
+    return json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False)
+
+
+def _write_json(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
+    out.write("[")
+    separator = "\n"
+    for row in rows:
+        out.write(separator + _json(columns, row))
+        separator = ",\n"
+    out.write("\n]\n")
+
+
+def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
+    """Write rows in aligned columns: cut to the terminal's width on a terminal, whole elsewhere."""
+    source = iter(rows)
+    sample = [[plain(cell) for cell in row] for row in islice(source, SAMPLE_ROWS)]
+    if not sample:
+        return
+    numeric = [all(_is_number(row[i]) for row in sample) for i in range(len(columns))]
+    widths = [max([cell_len(name), *(cell_len(row[i]) for row in sample)]) for i, name in enumerate(columns)]
+    limit = shutil.get_terminal_size((80, 24)).columns if out.isatty() else None
+    if limit is not None:
+        widths = fitted(widths, limit, [cell_len(name) for name in columns])
+    bold, dim, reset = ("\x1b[1m", "\x1b[2m", "\x1b[0m") if out.isatty() and not os.environ.get("NO_COLOR") else ("", "", "")
+    out.write(bold + _line(columns, widths, [False] * len(columns), limit) + reset + "\n")
+    out.write(dim + "  ".join("─" * width for width in widths) + reset + "\n")
+    for row in chain(sample, ([plain(cell) for cell in row] for row in source)):
+        out.write(_line(row, widths, numeric, limit) + "\n")
+
+
+def _is_number(text: str) -> bool:
+    return text == "" or text.replace(",", "").replace(".", "", 1).lstrip("-").isdigit()
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool], limit: int | None) -> str:
+    parts = []
+    for cell, width, to_right in zip(cells, widths, right, strict=True):
+        length = cell_len(cell)
+        if length > width and limit is not None:
+            parts.append(set_cell_size(cell, width - 1) + "…" if width > 1 else "…")
+        else:
+            pad = " " * (width - length)
+            parts.append(pad + cell if to_right else cell + pad)
+    return "  ".join(parts).rstrip()
+
+
+def fitted(widths: Sequence[int], limit: int, least: Sequence[int]) -> list[int]:
+    """Return column widths that fit into `limit` cells, taking from the widest first."""
+    result = list(widths)
+    floor = [min(width, max(4, minimum)) for width, minimum in zip(widths, least, strict=True)]
+    excess = sum(result) + 2 * (len(result) - 1) - limit
+    while excess > 0:
+        candidates = [i for i in range(len(result)) if result[i] > floor[i]]
+        if not candidates:
+            floor = [min(width, 4) for width in floor]
+            candidates = [i for i in range(len(result)) if result[i] > floor[i]]
+            if not candidates:
+                break
+        widest = max(candidates, key=lambda i: result[i])
+        result[widest] -= 1
+        excess -= 1
+    return result
+
+
+def plain(cell: Any) -> str:
+    """Return a cell as text that cannot steer a terminal: control characters are spelled out."""
+    if cell is None:
+        return ""
+    text = str(cell)
+    return _CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text)
+
+
+def write_paths(paths: Iterable[str], *, nul: bool) -> int:
+    """Write file system paths as the bytes that they are, each ended by a newline or NUL; return how many."""
+    from catalog.files.paths import from_text
+
+    end = b"\0" if nul else b"\n"
+    out = sys.stdout.buffer
+    count = 0
+    for path in paths:
+        out.write(os.fsencode(from_text(path)) + end)
+        count += 1
+    out.flush()
+    return count
+
+
+def size_text(size_bytes: int) -> str:
+    """Return a size for people: `1.4 GB`, in powers of 1000."""
+    amount = float(size_bytes)
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if amount < 1000 or unit == "TB":
+            return f"{size_bytes} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    raise AssertionError
+
+
+def say(text: str = "") -> None:
+    """Write a message to standard error."""
+    print(text, file=sys.stderr)  # noqa: T201 - the one place that prints messages
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return `1 file`, `2 files`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
