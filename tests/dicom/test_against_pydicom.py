@@ -15,7 +15,7 @@ import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from part10 import BIG, DEFLATED, EXPLICIT, IMPLICIT, part10
+from tests.dicom.part10 import BIG, DEFLATED, EXPLICIT, IMPLICIT, part10
 from pydicom.data import data_manager
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from part10 import CT, SMALL, encode, part10, read
+from tests.dicom.part10 import CT, SMALL, encode, part10, read
 
 from catalog.attributes import ATTRIBUTES
 from catalog.dicom.claims import WANTED, claims

@@ -7,7 +7,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from part10 import UNDEFINED, element, item, sequence
+from tests.dicom.part10 import UNDEFINED, element, item, sequence
 
 from catalog.dicom.elements import (
     EXPLICIT_BIG,

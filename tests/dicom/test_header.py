@@ -11,7 +11,7 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from part10 import (
+from tests.dicom.part10 import (
     BIG,
     DEFLATED,
     EXPLICIT,
