@@ -27,6 +27,7 @@ from catalog.files.walk import Kind, walk
 from catalog.fileset.file_id import Listing, resolve
 from catalog.fileset.medium import dicomdir_names
 from catalog.fileset.reader import read
+from catalog.fileset.records import RECORD_TYPES
 from catalog.fileset.tree import Record, paths
 from catalog.findings import Finding, Severity
 from catalog.query.selection import Selection
@@ -209,6 +210,7 @@ class MediumVerified:
     findings: list[Finding] = field(default_factory=list)
 
 
+_STUDY_DATE = 0x00080020
 _COMPARED = {
     0x00100020: "PatientID",
     0x0020000D: "StudyInstanceUID",
@@ -222,8 +224,10 @@ _COMPARED = {
 }
 """Keys of records that are held against the file's own header."""
 
-_SUPPLIED = frozenset([0x00100020, 0x00080020, 0x00200011, 0x00200013])
-"""Of these, the keys for which a directory must supply a value that the file may lack."""
+_TYPE_1 = frozenset(
+    key.tag for kind in ("PATIENT", "STUDY", "SERIES", "IMAGE") for key in RECORD_TYPES[kind].keys if key.type == "1"
+)
+"""Keys for which a directory must supply a value where the file has none."""
 
 
 def verify_medium(path: Path, listener: Listener = ignore) -> MediumVerified:
@@ -299,8 +303,10 @@ def _compare(medium: Medium, path: str, chain: Sequence[Record], offset: int) ->
                 continue
             theirs = header.elements.get(element.tag)
             in_file = text(theirs, header_encodings) if theirs else ""
-            if in_file == "" and element.tag in _SUPPLIED:
+            if in_file == "" and element.tag in _TYPE_1:
                 continue
+            if element.tag == _STUDY_DATE:
+                in_file = in_file.replace(".", "")  # the form of ACR-NEMA, which a record may not have
             if text(element, encodings) != in_file:
                 yield differs(
                     "key-differs", f"{keyword} in the {each.type} record is not that of the file.", "PS3.3 F.5", Severity.WARNING

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from catalog.findings import Finding
 
 
+SHOWN = 3
+"""How many of what is left out for one reason are shown."""
+
+
 class PlanFormat(StrEnum):
     """How a plan is written."""
 
@@ -119,7 +123,7 @@ def _show_plan(plan: Plan, output: PlanFormat) -> None:
                 for item in plan.items
             ],
             "left_out": [
-                {"sop_instance_uid": out.candidate.claims.instance.sop_instance_uid, "code": out.code, "reason": out.reason}
+                {"sop_instance_uid": out.candidate.claims.instance.sop_instance_uid, "code": out.code, "reason": out.reason, "detail": out.detail}
                 for out in plan.left_out
             ],
         }
@@ -133,22 +137,21 @@ def _show_plan(plan: Plan, output: PlanFormat) -> None:
     _show_left_out(plan)
 
 
-def _show_left_out(plan: Plan, most: int = 10) -> None:
-    """Say what is left out, by reason, with the first few of each."""
+def _show_left_out(plan: Plan) -> None:
+    """Say what is left out: how many for each reason, and the first of them."""
     from itertools import groupby
 
     from catalog.cli.render import counted, plain, say
 
-    by_reason = sorted(plan.left_out, key=lambda out: (out.code, out.reason, out.candidate.claims.instance.sop_instance_uid or ""))
-    shown = 0
-    groups = [(key, list(group)) for key, group in groupby(by_reason, key=lambda out: (out.code, out.reason))]
-    for (_, reason), members in groups:
-        if shown == most:
-            say(f"  and {counted(len(groups) - most, 'more reason')}; -o json with --dry-run lists all.")
-            return
-        uids = ", ".join(plain(out.candidate.claims.instance.sop_instance_uid) for out in members[:2])
-        say(f"  left out: {counted(len(members), 'instance')} ({uids}{', …' if len(members) > 2 else ''}): {plain(reason)}")
-        shown += 1
+    by_reason = sorted(plan.left_out, key=lambda out: (out.code, out.reason))
+    for (_, reason), group in groupby(by_reason, key=lambda out: (out.code, out.reason)):
+        members = list(group)
+        say(f"  left out: {counted(len(members), 'instance')}: {plain(reason)}")
+        for out in members[:SHOWN]:
+            uid = plain(out.candidate.claims.instance.sop_instance_uid)
+            say(f"      {uid}{f': {plain(out.detail)}' if out.detail else ''}")
+        if len(members) > SHOWN:
+            say(f"      … and {len(members) - SHOWN:,} more; `--dry-run -o json` lists all")
 
 
 def _show_notices(findings: Sequence[Finding]) -> None:

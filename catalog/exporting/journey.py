@@ -11,7 +11,7 @@ from catalog.database.catalogue import Catalogue
 from catalog.database.fetch import Candidate, SourceFile, candidates
 from catalog.errors import ExportError
 from catalog.events import Listener, ignore
-from catalog.exporting.plan import Item, Plan, ambiguous, make_plan
+from catalog.exporting.plan import Item, LeftOut, Plan, ambiguous, make_plan
 from catalog.exporting.write import DICOMDIR, Done, Written, check_destination, write_plan
 from catalog.files.digest import digest
 from catalog.files.paths import absolute_text, on_disk
@@ -116,7 +116,7 @@ def export(
     book = _Book(catalogue, export_ref)
     ended = runs.Outcome.FAILED
     try:
-        book.add([_left_out_row(out.candidate, out.reason) for out in plan.left_out])
+        book.add([_left_out_row(out) for out in plan.left_out])
         written = write_plan(plan, order.destination, order.file_set_id, order.file_set_uid, book.report, listener)
         _store_fileset(catalogue, order, run_ref, export_ref, book.done, written)
         ended = runs.Outcome.DONE
@@ -188,9 +188,10 @@ def _row(candidate: Candidate, source: SourceFile | None) -> ledger.ItemRow:
     )
 
 
-def _left_out_row(candidate: Candidate, reason: str) -> ledger.ItemRow:
-    source = candidate.files[0] if candidate.files else None
-    return _row(candidate, source)._replace(outcome="left-out", reason=reason)
+def _left_out_row(out: LeftOut) -> ledger.ItemRow:
+    source = out.candidate.files[0] if out.candidate.files else None
+    reason = f"{out.reason}: {out.detail}" if out.detail else out.reason
+    return _row(out.candidate, source)._replace(outcome="left-out", reason=reason)
 
 
 def _store_fileset(

@@ -29,11 +29,16 @@ class Item(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """One selected instance that cannot go into the File-set. `code` is short and stable."""
+    """One selected instance that cannot go into the File-set.
+
+    `code` is short and stable, `reason` the same sentence for all of one kind, `detail` what is
+    particular to this one, or `''`.
+    """
 
     candidate: Candidate
     code: str
     reason: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,29 +134,39 @@ def _identity(candidate: Candidate) -> tuple[str, ...]:
     return candidate.patient_identity or "", study.study_instance_uid or "", series.series_instance_uid or "", uid
 
 
-def _refusal(candidate: Candidate) -> tuple[str, str] | None:
+Why = tuple[str, str, str]
+"""Code, reason and detail of something left out."""
+
+
+def _refusal(candidate: Candidate) -> Why | None:
     """Return why the instance can be in no File-set, or `None`."""
     if candidate.claims.directory_record_type is None:
         known = record_type_for(candidate.claims.instance.sop_class_uid or "")
-        return "no-record-type", f"{known.name or known.uid or 'without a SOP Class'}: {known.reason}"
+        return "no-record-type", f"{known.name or known.uid or 'without a SOP Class'}: {known.reason}", ""
     return None
 
 
 def _source(
     candidate: Candidate, digests: Mapping[int, str], take_first: bool
-) -> tuple[SourceFile | None, tuple[str, str] | None]:
+) -> tuple[SourceFile | None, Why | None]:
     """Return the file to copy, or why there is none."""
     files = present(candidate)
     if not files:
         if candidate.files:
-            return None, ("missing", f"its file is missing: {_path(candidate.files[0])}")
-        return None, ("no-file", "no file of it is known, only a directory record")
+            return None, ("missing", "its file is missing", _path(candidate.files[0]))
+        return None, ("no-file", "no file of it is known, only a directory record", "")
     different = len({f.size_bytes for f in files}) > 1 or len({digests.get(f.file_ref, f.file_ref) for f in files}) > 1
     if len(files) > 1 and different and not take_first:
         return None, (
             "different-bytes",
-            f"{len(files)} files with this SOP Instance UID differ: {', '.join(map(_path, files[:3]))}"
-            f"{', …' if len(files) > 3 else ''} (--take-first takes the first)",
+            "several files have its SOP Instance UID and differ; --take-first takes the first by path",
+            ", ".join(map(_path, files)),
+        )
+    if files[0].transfer_syntax_uid is None:
+        return None, (
+            "no-transfer-syntax",
+            "its file does not say its Transfer Syntax, so it is no DICOM file of a File-set (PS3.10 §7.1)",
+            _path(files[0]),
         )
     return files[0], None
 
@@ -160,8 +175,8 @@ def _path(file: SourceFile) -> str:
     return f"{file.root.rstrip('/')}/{file.path}"
 
 
-def _conflicts(candidates: Sequence[Candidate]) -> dict[int, tuple[str, str]]:
-    """Return (code, reason) by instance for what one File-set cannot hold together.
+def _conflicts(candidates: Sequence[Candidate]) -> dict[int, Why]:
+    """Return code, reason and detail by instance for what one File-set cannot hold together.
 
     A directory has one PATIENT record for a Patient ID, one STUDY for a Study and one SERIES for a
     Series Instance UID (PS3.3 F.5.1–F.5.3), and a SOP Instance UID names one file (F.2.1). Which
@@ -173,7 +188,7 @@ def _conflicts(candidates: Sequence[Candidate]) -> dict[int, tuple[str, str]]:
         ("series-twice", "its Series Instance UID is used in several studies; select one with --study", _series_uid, _study),
         ("sop-instance-twice", "its SOP Instance UID is used in several series; select one with --series", _sop_uid, _series),
     )  # fmt: skip
-    found: dict[int, tuple[str, str]] = {}
+    found: dict[int, Why] = {}
     for code, reason, name, owner in rules:
         owners: dict[Hashable, set[Hashable]] = defaultdict(set)
         for candidate in candidates:
@@ -181,7 +196,7 @@ def _conflicts(candidates: Sequence[Candidate]) -> dict[int, tuple[str, str]]:
                 owners[name(candidate)].add(owner(candidate))
         for candidate in candidates:
             if len(owners.get(name(candidate), ())) > 1:
-                found.setdefault(candidate.instance_ref, (code, reason))
+                found.setdefault(candidate.instance_ref, (code, reason, str(name(candidate))))
     return found
 
 

@@ -22,7 +22,7 @@ from catalog.files.paths import on_disk
 from catalog.fileset import build
 from catalog.fileset.tree import FileSet, Record
 from catalog.fileset.writer import Writing, write
-from catalog.findings import Finding
+from catalog.findings import Finding, Severity
 
 DICOMDIR = "DICOMDIR"
 UNFINISHED = "UNFINISHED.TXT"
@@ -172,6 +172,8 @@ class _Proof:
             header = read_header(stream, size_bytes, _WANTED)
         except HeaderError as exc:
             raise SourceChanged(f"its header can no longer be read: {exc}") from exc
+        if any(finding.code == "no-preamble" for finding in header.findings):
+            raise SourceChanged("it has no preamble and prefix, so it is no DICOM file of a File-set (PS3.10 §7.1)")
         stated = dicom_claims.claims(header.elements, header.meta).claims
         if stated is None or _identity(stated) != _identity(self.item.candidate.claims):
             raise SourceChanged("it holds another instance than when it was indexed; index it again")
@@ -182,6 +184,9 @@ class _Proof:
         if built.record is None:
             raise SourceChanged(" ".join(f.message for f in built.findings))
         self._findings += built.findings
+        if header.is_truncated:
+            message = "The file ends inside its Pixel Data; it was copied as it is."
+            self._findings.append(Finding("truncated", Severity.WARNING, message, self.item.file_id.path))
         self.proved = _Proved(built.record, elements, stated)
 
 
