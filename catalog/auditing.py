@@ -47,17 +47,34 @@ class Audit:
 def audits() -> dict[str, Audit]:
     """Return all audits by name, sorted."""
     folder = files("catalog") / "audits"
-    found = [_parse(entry.name[:-4], entry.read_text(encoding="utf-8")) for entry in folder.iterdir() if entry.name.endswith(".sql")]
+    found = [
+        _parse(entry.name[:-4], entry.read_text(encoding="utf-8"))
+        for entry in folder.iterdir()
+        if entry.name.endswith(".sql")
+    ]
     return {audit.name: audit for audit in sorted(found, key=lambda audit: audit.name)}
 
 
 def _parse(name: str, text: str) -> Audit:
     fields = dict(_FIELD.findall(text))
     tags = [tag.strip() for tag in fields["Tags"].split(",")]
-    arguments = dict(part.strip().split(": ", 1) for part in fields.get("Args", "").split(";") if part.strip())
+    arguments = dict(
+        part.strip().split(": ", 1) for part in fields.get("Args", "").split(";") if part.strip()
+    )
     is_problem = "problem" in tags
-    severity = next((tag for tag in tags if tag in ("error", "warning", "note")), "") if is_problem else ""
-    return Audit(name, fields["Title"], fields["Columns"], arguments, is_problem, severity, fields["Description"], text)
+    severity = (
+        next((tag for tag in tags if tag in ("error", "warning", "note")), "") if is_problem else ""
+    )
+    return Audit(
+        name,
+        fields["Title"],
+        fields["Columns"],
+        arguments,
+        is_problem,
+        severity,
+        fields["Description"],
+        text,
+    )
 
 
 def audit_named(name: str) -> Audit:
@@ -89,11 +106,17 @@ def asked(
     QueryError
         If it takes longer than `limit_s` seconds.
     """
-    missing = [f"{name} ({meaning})" for name, meaning in audit.arguments.items() if name not in parameters]
+    missing = [
+        f"{name} ({meaning})" for name, meaning in audit.arguments.items() if name not in parameters
+    ]
     if missing:
-        raise SelectionError(f"The audit {audit.name} needs -p {missing[0].partition(' ')[0]}=…: {', '.join(missing)}.")
+        raise SelectionError(
+            f"The audit {audit.name} needs -p {missing[0].partition(' ')[0]}=…: {', '.join(missing)}."
+        )
     unknown = sorted(set(parameters) - set(audit.arguments))
     if unknown:
-        raise SelectionError(f"The audit {audit.name} takes no parameter {unknown[0]!r}.", unknown[0])
+        raise SelectionError(
+            f"The audit {audit.name} takes no parameter {unknown[0]!r}.", unknown[0]
+        )
     with sql.query(catalogue, audit.sql, parameters, limit_s=limit_s) as answer:
         yield answer

@@ -1,10 +1,10 @@
 """The configuration: a TOML file and the environment, read once, by `cli` alone.
 
-    database = "/srv/dcat/catalogue.db"
+database = "/srv/dcat/catalogue.db"
 
-    [index]
-    jobs = 4
-    follow_links = false
+[index]
+jobs = 4
+follow_links = false
 """
 
 from __future__ import annotations
@@ -44,7 +44,11 @@ class Place:
 def config_path(environment: Mapping[str, str]) -> Path:
     """Return the configuration file in use; it may not exist."""
     named = environment.get("DCAT_CONFIG")
-    return Path(named) if named else platformdirs.user_config_path("dcat", appauthor=False) / "config.toml"
+    return (
+        Path(named)
+        if named
+        else platformdirs.user_config_path("dcat", appauthor=False) / "config.toml"
+    )
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Config:
@@ -59,8 +63,10 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        if "DCAT_CONFIG" in environment and environment["DCAT_CONFIG"]:
-            raise ConfigError(f"The configuration file {path} named by DCAT_CONFIG does not exist.") from None
+        if environment.get("DCAT_CONFIG"):
+            raise ConfigError(
+                f"The configuration file {path} named by DCAT_CONFIG does not exist."
+            ) from None
         return Config()
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
         raise ConfigError(f"The configuration file {path} cannot be read: {exc}.") from exc
@@ -71,18 +77,26 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
             hint = f" Did you mean {near[0]}?" if near else ""
             raise ConfigError(f"The configuration file {path} has an unknown key {key!r}.{hint}")
         if type(value) is not _KEYS[key]:
-            raise ConfigError(f"In the configuration file {path}, {key} must be of type {_KEYS[key].__name__}.")
-    return Config(values.get("database"), values.get("index.jobs"), values.get("index.follow_links"))
+            raise ConfigError(
+                f"In the configuration file {path}, {key} must be of type {_KEYS[key].__name__}."
+            )
+    return Config(
+        values.get("database"), values.get("index.jobs"), values.get("index.follow_links")
+    )
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     pairs: list[tuple[str, Any]] = []
     for key, value in data.items():
-        pairs += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, value)]
+        pairs += (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, value)]
+        )
     return pairs
 
 
-def database_place(option: str | None, config: Config, environment: Mapping[str, str] = os.environ) -> Place:
+def database_place(
+    option: str | None, config: Config, environment: Mapping[str, str] = os.environ
+) -> Place:
     """Return where the catalogue is: the option, else `DCAT_DB`, else the configuration, else the user's data folder.
 
     Raises
@@ -96,7 +110,9 @@ def database_place(option: str | None, config: Config, environment: Mapping[str,
         return Place(_sqlite_path(environment["DCAT_DB"]), "DCAT_DB")
     if config.database:
         return Place(_sqlite_path(config.database), "the configuration file")
-    return Place(platformdirs.user_data_path("dcat", appauthor=False) / "catalogue.db", "the default")
+    return Place(
+        platformdirs.user_data_path("dcat", appauthor=False) / "catalogue.db", "the default"
+    )
 
 
 def _sqlite_path(text: str) -> Path:
@@ -106,4 +122,6 @@ def _sqlite_path(text: str) -> Path:
     if scheme == "sqlite":
         # SQLAlchemy's form: three slashes before a relative path, four before an absolute one.
         return Path(rest.removeprefix("/")).expanduser()
-    raise ConfigError(f"{scheme}:// is no database that this version of dcat can use; give a file, or sqlite:///file.")
+    raise ConfigError(
+        f"{scheme}:// is no database that this version of dcat can use; give a file, or sqlite:///file."
+    )

@@ -110,7 +110,9 @@ class CatalogueBusy(CatalogueError):
         self.place, self.holder = place, holder
 
     def __str__(self) -> str:
-        return f"Another dcat is writing to {self.place} ({self.holder}). Try again when it is done."
+        return (
+            f"Another dcat is writing to {self.place} ({self.holder}). Try again when it is done."
+        )
 
 
 class QueryError(CatalogueError):
@@ -144,7 +146,9 @@ class EncodingError(FileSetError):
 class DicomdirError(FileSetError):
     """A DICOMDIR cannot be read at all (a deviation that can be survived is a finding)."""
 
-    def __init__(self, message: str, offset_bytes: int | None = None, clause: str | None = None) -> None:
+    def __init__(
+        self, message: str, offset_bytes: int | None = None, clause: str | None = None
+    ) -> None:
         super().__init__(message, offset_bytes, clause)
         self.message, self.offset_bytes, self.clause = message, offset_bytes, clause
 

@@ -20,7 +20,13 @@ from catalog.database.rows import patient_identity
 from catalog.database.upsert import RowWriter
 from catalog.dicom.claims import ClaimsResult, claims, partial_claims
 from catalog.dicom.elements import Element
-from catalog.dicom.values import CHARACTER_SET_VRS, SPECIFIC_CHARACTER_SET, character_sets, decode, decode_bytes
+from catalog.dicom.values import (
+    CHARACTER_SET_VRS,
+    SPECIFIC_CHARACTER_SET,
+    character_sets,
+    decode,
+    decode_bytes,
+)
 from catalog.entities import Claims, Level
 from catalog.events import Finished, Listener, Progress, Started, ignore
 from catalog.files.medium import Medium, content, medium_at
@@ -137,7 +143,12 @@ class _Importing:
     """The state of one import."""
 
     def __init__(
-        self, catalogue: Catalogue, medium: Medium, directory: Directory, run_ref: int, listener: Listener
+        self,
+        catalogue: Catalogue,
+        medium: Medium,
+        directory: Directory,
+        run_ref: int,
+        listener: Listener,
     ) -> None:
         self.catalogue = catalogue
         self.medium = medium
@@ -167,11 +178,13 @@ class _Importing:
                 self.listener(Progress(STAGE, step.position + 1, total))
         self._store(place, batch)
         fileset = self.directory.fileset
+        stored = ledger.StoredFileSet(
+            folder, "imported", fileset.file_set_uid, fileset.file_set_id, dicomdir_digest
+        )
         with self.catalogue.write() as connection:
             ledger.store_fileset(
-                connection, self.run_ref, folder, "imported", fileset.file_set_uid,
-                fileset.file_set_id, dicomdir_digest, self._rows, self.imported.findings,
-            )  # fmt: skip
+                connection, self.run_ref, stored, self._rows, self.imported.findings
+            )
         self.listener(Finished(STAGE, total))
 
     def _steps(self) -> Iterator[_Step]:
@@ -186,7 +199,9 @@ class _Importing:
         components = record.file_components
         if components is None:
             return None, None
-        resolution = resolve(components, self._listing, self.directory.entries[position].offset_bytes)
+        resolution = resolve(
+            components, self._listing, self.directory.entries[position].offset_bytes
+        )
         self.imported.findings += resolution.findings
         if resolution.path is not None:
             self.imported.present += 1
@@ -215,13 +230,19 @@ class _Importing:
         record_type = record_type_for(stated.claims.instance.sop_class_uid or "").record_type
         # Its character set is that of the records, re-coded; the instance's own is not known.
         instance = stated.claims.instance._replace(specific_character_set=None)
-        return stated.claims._replace(instance=instance, directory_record_type=record_type or record.type)
+        return stated.claims._replace(
+            instance=instance, directory_record_type=record_type or record.type
+        )
 
     def _store(self, place: roots.Place, batch: list[_Step]) -> None:
         with_claims = [step for step in batch if step.claims is not None]
         with self.catalogue.write() as connection:
-            placed = self._writer.store_records(connection, [step.claims for step in with_claims if step.claims])
-            instance_of = {step.position: rows.instance for step, rows in zip(with_claims, placed, strict=True)}
+            placed = self._writer.store_records(
+                connection, [step.claims for step in with_claims if step.claims]
+            )
+            instance_of = {
+                step.position: rows.instance for step, rows in zip(with_claims, placed, strict=True)
+            }
             self._store_empty(connection, batch)
             files = []
             for step in with_claims:
@@ -249,14 +270,20 @@ class _Importing:
             types = {record.type for record in step.chain}
             uid = stated.study.study_instance_uid if "STUDY" in types else None
             patient = self._writer.place_entity(
-                connection, Level.PATIENT, None, stated.patient, patient_identity(stated.patient, uid)
+                connection,
+                Level.PATIENT,
+                None,
+                stated.patient,
+                patient_identity(stated.patient, uid),
             )
             if not uid:
                 continue
             study = self._writer.place_entity(connection, Level.STUDY, patient, stated.study, uid)
             series_uid = stated.series.series_instance_uid if "SERIES" in types else None
             if series_uid:
-                self._writer.place_entity(connection, Level.SERIES, study, stated.series, series_uid)
+                self._writer.place_entity(
+                    connection, Level.SERIES, study, stated.series, series_uid
+                )
 
     def _row(self, step: _Step, instance_ref: int | None) -> ledger.RecordRow:
         record = step.record
@@ -283,7 +310,9 @@ def _elements(chain: Sequence[Record]) -> dict[int, Element]:
     """
     elements: dict[int, Element] = {SPECIFIC_CHARACTER_SET: _UTF_8}
     for record in chain:
-        encodings = character_sets({e.tag: e for e in record.keys if e.tag == SPECIFIC_CHARACTER_SET})
+        encodings = character_sets(
+            {e.tag: e for e in record.keys if e.tag == SPECIFIC_CHARACTER_SET}
+        )
         for element in record.keys:
             if element.tag == SPECIFIC_CHARACTER_SET:
                 continue
@@ -310,4 +339,3 @@ def _plain(element: Element, encodings: tuple[str, ...]) -> Any:
     if element.vr == "SQ":
         return [{_name(e.tag): _plain(e, encodings) for e in item} for item in element.items]
     return decode(element, encodings).text
-

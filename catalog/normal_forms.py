@@ -16,10 +16,13 @@ from catalog.entities import Value
 _DA = re.compile(r"(\d{4})(\d\d)(\d\d)", re.ASCII)
 _TM = re.compile(r"(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,6})?)?)?", re.ASCII)
 _DT = re.compile(
-    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,6})?)?)?)?)?)?([+-]\d{4})?", re.ASCII
+    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,6})?)?)?)?)?)?([+-]\d{4})?",
+    re.ASCII,
 )
 _IS = re.compile(r"[+-]?\d{1,12}", re.ASCII)
 _DS = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+
+_UI = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*", re.ASCII)
 
 INTEGER_RANGE = range(-(2**31), 2**31)
 """Values that IS may take (PS3.5 Table 6.2-1)."""
@@ -34,7 +37,11 @@ def date(text: str) -> str | None:
 
 
 def _is_date(year: str, month: str, day: str) -> bool:
-    return year != "0000" and 1 <= int(month) <= 12 and 1 <= int(day) <= monthrange(int(year), int(month))[1]
+    return (
+        year != "0000"
+        and 1 <= int(month) <= 12
+        and 1 <= int(day) <= monthrange(int(year), int(month))[1]
+    )
 
 
 def time(text: str) -> str | None:
@@ -71,7 +78,11 @@ def date_time(text: str) -> str | None:
         result += "T" + clock
     if offset is not None:
         minutes = int(offset[1:3]) * 60 + int(offset[3:])
-        if int(offset[3:]) > 59 or offset == "-0000" or minutes > (720 if offset[0] == "-" else 840):
+        if (
+            int(offset[3:]) > 59
+            or offset == "-0000"
+            or minutes > (720 if offset[0] == "-" else 840)
+        ):
             return None
         result += f"{offset[:3]}:{offset[3:]}"
     return result
@@ -132,6 +143,11 @@ def normal(vr: str, multi_valued: bool, text: str | None) -> tuple[Value, str | 
     return (form, None) if form is not None else (None, text)
 
 
+def is_uid(text: str) -> bool:
+    """Return whether `text` is a legal UID: at most 64 of 0-9 and dots, no leading zeros (PS3.5 §9.1)."""
+    return len(text) <= 64 and _UI.fullmatch(text) is not None
+
+
 def fold(text: str) -> str:
     """Return `text` for comparing without case and accents: `MÜLLER` and `Muller` → `muller`.
 
@@ -142,7 +158,18 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", plain)
 
 
-_PLAIN = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ŧ": "t"}
+_PLAIN = {
+    "ø": "o",
+    "ł": "l",
+    "đ": "d",
+    "ð": "d",
+    "þ": "th",
+    "æ": "ae",
+    "œ": "oe",
+    "ı": "i",
+    "ħ": "h",
+    "ŧ": "t",
+}
 
 
 def name_groups(name: str) -> tuple[str, str, str]:

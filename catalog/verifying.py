@@ -58,7 +58,10 @@ class Verified:
 
 
 def verify_roots(
-    catalogue: Catalogue, places: Sequence[Path] = (), arguments: str = "", listener: Listener = ignore
+    catalogue: Catalogue,
+    places: Sequence[Path] = (),
+    arguments: str = "",
+    listener: Listener = ignore,
 ) -> Verified:
     """Compare the catalogue with the disk by name, size and time, everywhere or at `places`.
 
@@ -75,7 +78,9 @@ def verify_roots(
             for path in places:
                 place = roots.place_of(connection, absolute_text(path))
                 if place is None:
-                    raise PathError(f"{path} was never indexed; there is nothing to verify it against.")
+                    raise PathError(
+                        f"{path} was never indexed; there is nothing to verify it against."
+                    )
                 chosen.append(place)
         else:
             chosen = roots.all_places(connection)
@@ -96,7 +101,9 @@ def verify_roots(
     return result
 
 
-def _verify_place(catalogue: Catalogue, place: roots.Place, result: Verified, listener: Listener) -> None:
+def _verify_place(
+    catalogue: Catalogue, place: roots.Place, result: Verified, listener: Listener
+) -> None:
     known = stored_files.known_files(catalogue, place.root_ref, place.below)
     root = place.root_path.rstrip("/")
     own = absolute_text(catalogue.path)
@@ -129,7 +136,10 @@ def _verify_place(catalogue: Catalogue, place: roots.Place, result: Verified, li
             result.note("unindexed", full, "it is on disk and not in the catalogue")
         elif found.status == Status.MISSING:
             result.note("unindexed", full, "it is back; the catalogue has it as missing")
-        elif entry.kind is Kind.FILE and (found.size_bytes, found.mtime_ns) != (entry.size_bytes, entry.mtime_ns):
+        elif entry.kind is Kind.FILE and (found.size_bytes, found.mtime_ns) != (
+            entry.size_bytes,
+            entry.mtime_ns,
+        ):
             result.note("changed", full, _change(found.size_bytes, entry.size_bytes))
         else:
             result.counts["same"] += 1
@@ -141,7 +151,11 @@ def _verify_place(catalogue: Catalogue, place: roots.Place, result: Verified, li
 
 
 def _missing(row: stored_files.KnownFile, root: str, result: Verified) -> None:
-    detail = "known as missing" if row.status == Status.MISSING else "it is in the catalogue and not on disk"
+    detail = (
+        "known as missing"
+        if row.status == Status.MISSING
+        else "it is in the catalogue and not on disk"
+    )
     result.note("missing", f"{root}/{row.path}", detail)
 
 
@@ -170,7 +184,11 @@ def verify_selection(
             try:
                 status = os.stat(on_disk(file.root, file.path))  # noqa: PTH116
             except OSError as exc:
-                known = "known as missing" if file.status is Status.MISSING else "it is in the catalogue and not on disk"
+                known = (
+                    "known as missing"
+                    if file.status is Status.MISSING
+                    else "it is in the catalogue and not on disk"
+                )
                 result.note("missing", full, f"{known} ({exc.strerror})")
                 continue
             if (status.st_size, status.st_mtime_ns) != (file.size_bytes, file.mtime_ns):
@@ -179,7 +197,9 @@ def verify_selection(
                 result.counts["same"] += 1
         if not candidate.files:
             uid = candidate.claims.instance.sop_instance_uid or ""
-            result.note("missing", uid, "no file of this instance is known, only a directory record")
+            result.note(
+                "missing", uid, "no file of this instance is known, only a directory record"
+            )
     listener(Finished(STAGE, result.counts.total()))
     runs.finish(catalogue, run_ref, runs.Outcome.DONE, dict(result.counts))
     return result
@@ -225,7 +245,10 @@ _COMPARED = {
 """Keys of records that are held against the file's own header."""
 
 _TYPE_1 = frozenset(
-    key.tag for kind in ("PATIENT", "STUDY", "SERIES", "IMAGE") for key in RECORD_TYPES[kind].keys if key.type == "1"
+    key.tag
+    for kind in ("PATIENT", "STUDY", "SERIES", "IMAGE")
+    for key in RECORD_TYPES[kind].keys
+    if key.type == "1"
 )
 """Keys for which a directory must supply a value where the file has none."""
 
@@ -234,7 +257,7 @@ def verify_medium(path: Path, listener: Listener = ignore) -> MediumVerified:
     """Hold the DICOMDIR at `path` (the file, or its folder) against the files of its medium.
 
     Every file that a record names must be there and be the instance that the record says; keys of
-    the records are compared with the header; every DICOM file of the medium must be named
+    the records are compared with the headers; every DICOM file of the medium must be named
     (PS3.3 F.2.1). Needs no catalogue.
 
     Raises
@@ -249,33 +272,40 @@ def verify_medium(path: Path, listener: Listener = ignore) -> MediumVerified:
     result = MediumVerified(findings=list(directory.findings))
     listing = Listing(medium.files)
     named: set[str] = {medium.dicomdir.name}
+    keys = _Keys()
+    offsets: list[int] = []
     total = len(directory.entries)
     listener(Started(STAGE, total, "records"))
     for position, chain in enumerate(paths(directory.fileset.records)):
         record = chain[-1]
+        del offsets[len(chain) - 1 :]
+        offsets.append(directory.entries[position].offset_bytes)
         result.records[record.type] += 1
         components = record.file_components
         if components is not None:
             result.files += 1
-            resolution = resolve(components, listing, directory.entries[position].offset_bytes)
+            resolution = resolve(components, listing, offsets[-1])
             findings = list(resolution.findings)
             if resolution.path is not None:
                 named.add(resolution.path)
-                findings += _compare(medium, resolution.path, chain, directory.entries[position].offset_bytes)
+                findings += _compare(medium, resolution.path, chain, offsets, keys)
             result.findings += findings
             result.right += not any(f.severity is Severity.ERROR for f in findings)
         if position % BATCH_FILES == 0:
             listener(Progress(STAGE, position, total))
+    result.findings += keys.findings()
     result.findings += _unnamed(medium, named)
     listener(Finished(STAGE, total))
     return result
 
 
-def _compare(medium: Medium, path: str, chain: Sequence[Record], offset: int) -> Iterator[Finding]:
-    """Yield what differs between a record with those above it and the file that it names."""
+def _compare(
+    medium: Medium, path: str, chain: Sequence[Record], offsets: Sequence[int], keys: _Keys
+) -> Iterator[Finding]:
+    """Yield what differs between a record and the file that it names; note in `keys` how keys compare."""
 
-    def differs(code: str, message: str, clause: str, severity: Severity = Severity.ERROR) -> Finding:
-        return Finding(code, severity, message, path, clause, offset)
+    def differs(code: str, message: str, clause: str) -> Finding:
+        return Finding(code, Severity.ERROR, message, path, clause, offsets[-1])
 
     record = chain[-1]
     try:
@@ -289,28 +319,77 @@ def _compare(medium: Medium, path: str, chain: Sequence[Record], offset: int) ->
         0x00041511: stated.claims.instance.sop_instance_uid if stated.claims else None,
         0x00041512: header.transfer_syntax_uid,
     }
-    names = {0x00041510: "SOP Class UID", 0x00041511: "SOP Instance UID", 0x00041512: "Transfer Syntax UID"}
+    names = {
+        0x00041510: "SOP Class UID",
+        0x00041511: "SOP Instance UID",
+        0x00041512: "Transfer Syntax UID",
+    }
     for tag, value in own.items():
         said = record.plain(tag)
         if said != value and not (said is None and value is None):
-            yield differs("reference-wrong", f"The record's {names[tag]} is {said}, the file's is {value}.", "PS3.3 F.3.2.2")
-    for each in chain:
+            yield differs(
+                "reference-wrong",
+                f"The record's {names[tag]} is {said}, the file's is {value}.",
+                "PS3.3 F.3.2.2",
+            )
+    header_encodings = character_sets(header.elements)
+    for each, offset in zip(chain, offsets, strict=True):
         encodings = character_sets({e.tag: e for e in each.keys if e.tag == 0x00080005})
-        header_encodings = character_sets(header.elements)
         for element in each.keys:
-            keyword = _COMPARED.get(element.tag)
-            if keyword is None:
+            if element.tag not in _COMPARED:
                 continue
             theirs = header.elements.get(element.tag)
             in_file = text(theirs, header_encodings) if theirs else ""
             if in_file == "" and element.tag in _TYPE_1:
                 continue
             if element.tag == _STUDY_DATE:
-                in_file = in_file.replace(".", "")  # the form of ACR-NEMA, which a record may not have
-            if text(element, encodings) != in_file:
-                yield differs(
-                    "key-differs", f"{keyword} in the {each.type} record is not that of the file.", "PS3.3 F.5", Severity.WARNING
+                in_file = in_file.replace(
+                    ".", ""
+                )  # the form of ACR-NEMA, which a record may not have
+            keys.note(offset, each.type, element.tag, path, text(element, encodings) == in_file)
+
+
+@dataclass(slots=True)
+class _Key:
+    """How one key of one record compares with the files below it."""
+
+    record_type: str
+    agreeing: int = 0
+    differing: int = 0
+    first: str = ""
+
+
+class _Keys:
+    """Compares keys of records with all files below them: a PATIENT record has one name, its files may have two."""
+
+    def __init__(self) -> None:
+        self._keys: dict[tuple[int, int], _Key] = {}
+
+    def note(self, offset: int, record_type: str, tag: int, path: str, agrees: bool) -> None:
+        key = self._keys.setdefault((offset, tag), _Key(record_type))
+        if agrees:
+            key.agreeing += 1
+        else:
+            key.differing += 1
+            key.first = key.first or path
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield a finding for each key from which files differ: a warning if none agrees, else a note."""
+        for (offset, tag), key in self._keys.items():
+            if not key.differing:
+                continue
+            what = f"{_COMPARED[tag]} in the {key.record_type} record is not that of"
+            if key.agreeing:
+                severity = Severity.NOTE
+                message = f"{what} {key.differing} of {key.agreeing + key.differing} files below it: the files disagree among themselves."
+            else:
+                severity = Severity.WARNING
+                message = (
+                    f"{what} the file."
+                    if key.differing == 1
+                    else f"{what} any of {key.differing} files below it."
                 )
+            yield Finding("key-differs", severity, message, key.first, "PS3.3 F.5", offset)
 
 
 def _header(medium: Medium, path: str) -> Header:
@@ -332,5 +411,9 @@ def _unnamed(medium: Medium, named: set[str]) -> Iterator[Finding]:
             continue
         what = "another DICOMDIR" if header.is_dicomdir else "a DICOM file"
         yield Finding(
-            "file-unnamed", Severity.WARNING, f"It is {what} that no record names.", path, "PS3.3 F.2.1"
+            "file-unnamed",
+            Severity.WARNING,
+            f"It is {what} that no record names.",
+            path,
+            "PS3.3 F.2.1",
         )

@@ -77,7 +77,9 @@ def write(path: Path, **values: Any) -> Path:
     return path
 
 
-def archive(folder: Path, patients: int = 2, studies: int = 2, series: int = 2, instances: int = 3) -> list[Path]:
+def archive(
+    folder: Path, patients: int = 2, studies: int = 2, series: int = 2, instances: int = 3
+) -> list[Path]:
     """Write a regular archive below `folder` and return its files, sorted by path."""
     written = []
     for p in range(1, patients + 1):

@@ -12,8 +12,16 @@ from hypothesis import HealthCheck, settings
 
 from catalog.database.catalogue import Catalogue, open_catalogue
 
-settings.register_profile("ci", deadline=None, max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("dev", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "ci",
+    deadline=None,
+    max_examples=60,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "dev", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -37,7 +45,9 @@ def empty_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def new_catalogue(empty_catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Catalogue]]:
+def new_catalogue(
+    empty_catalogue: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], Catalogue]]:
     """A function that gives a new, empty, open catalogue at each call."""
     opened: list[Catalogue] = []
 

@@ -27,8 +27,14 @@ def dump(path: Path, *, without: tuple[str, ...] = ()) -> dict[str, list[dict[st
         connection.row_factory = sqlite3.Row
         for table, query in _QUERIES.items():
             rows = [
-                {k: row[k] for k in row.keys() if k not in _LEFT_OUT and not k.endswith("_ref") and k not in without}  # noqa: SIM118
+                {
+                    k: row[k]
+                    for k in dict(row)
+                    if k not in _LEFT_OUT and not k.endswith("_ref") and k not in without
+                }
                 for row in connection.execute(query)
             ]
-            result[table] = sorted(rows, key=lambda row: repr(sorted(row.items(), key=lambda pair: pair[0])))
+            result[table] = sorted(
+                rows, key=lambda row: repr(sorted(row.items(), key=lambda pair: pair[0]))
+            )
     return result

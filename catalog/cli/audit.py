@@ -11,9 +11,14 @@ from catalog.cli.render import Format
 
 
 def audit(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The audit; without one they are listed.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="The audit; without one they are listed.")
+    ] = None,
     output: Annotated[Format, typer.Option("--output", "-o")] = Format.TABLE,
-    parameter: Annotated[list[str] | None, typer.Option("-p", "--param", metavar="NAME=VALUE", help="A parameter of the audit.")] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--param", metavar="NAME=VALUE", help="A parameter of the audit."),
+    ] = None,
     db: options.Db = None,
 ) -> int:
     """Ask a question that archives should be asked. Exit code 4 if it finds a problem."""
@@ -21,11 +26,16 @@ def audit(
     from catalog.cli.render import counted, say, write_rows
 
     if name is None:
-        rows = [(a.name, a.severity if a.is_problem else "figures", a.title) for a in audits().values()]
+        rows = [
+            (a.name, a.severity if a.is_problem else "figures", a.title) for a in audits().values()
+        ]
         write_rows(("Name", "Kind", "Title"), rows, output)
         return 0
     chosen = audit_named(name)
-    with options.opened(db) as catalogue, asked(catalogue, chosen, options.parameters(parameter)) as (columns, answer):
+    with (
+        options.opened(db) as catalogue,
+        asked(catalogue, chosen, options.parameters(parameter)) as (columns, answer),
+    ):
         if output is Format.TABLE:
             say(f"{chosen.title}.")
         count = write_rows(columns, answer, output)

@@ -9,7 +9,10 @@ import typer
 
 from catalog.cli import options
 
-app = typer.Typer(help="The catalogue itself: where it is, whether it is sound, backups and upgrades.", no_args_is_help=True)
+app = typer.Typer(
+    help="The catalogue itself: where it is, whether it is sound, backups and upgrades.",
+    no_args_is_help=True,
+)
 
 
 @app.command("info")
@@ -29,9 +32,28 @@ def info(db: options.Db = None) -> int:
             ("size", size_text(place.path.stat().st_size)),
             ("schema revision", HEAD),
         ]
-        rows += [(name, f"{counts[name]:,}") for name in ("patient", "study", "series", "instance", "file", "discrepancy", "finding", "fileset", "export")]
-        rows += [("root", f"{path} ({counted(files, 'file')}, {size_text(size)})") for path, files, size in health.roots(catalogue)]
-        rows += [("run", f"{started} {command} {outcome}") for started, command, outcome in health.last_runs(catalogue)]
+        rows += [
+            (name, f"{counts[name]:,}")
+            for name in (
+                "patient",
+                "study",
+                "series",
+                "instance",
+                "file",
+                "discrepancy",
+                "finding",
+                "fileset",
+                "export",
+            )
+        ]
+        rows += [
+            ("root", f"{path} ({counted(files, 'file')}, {size_text(size)})")
+            for path, files, size in health.roots(catalogue)
+        ]
+        rows += [
+            ("run", f"{started} {command} {outcome}")
+            for started, command, outcome in health.last_runs(catalogue)
+        ]
     write_rows(("What", "Value"), rows, Format.TABLE)
     say()
     return 0
@@ -79,7 +101,11 @@ def upgrade(db: options.Db = None) -> int:
     if not place.path.exists():
         raise CatalogueMissing(str(place.path))
     saved = run(place.path)
-    say(f"{place.path} is up to date." if saved is None else f"{place.path} was upgraded; the backup is {saved}.")
+    say(
+        f"{place.path} is up to date."
+        if saved is None
+        else f"{place.path} was upgraded; the backup is {saved}."
+    )
     return 0
 
 

@@ -9,7 +9,13 @@ import typer
 
 
 def demo(
-    folder: Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="A new or empty folder for the catalogues and the File-set. [default: a new temporary folder]")] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FOLDER]",
+            help="A new or empty folder for the catalogues and the File-set. [default: a new temporary folder]",
+        ),
+    ] = None,
 ) -> int:
     """Show the whole path on the real files that pydicom ships.
 
@@ -57,7 +63,9 @@ def _samples() -> Path:
 
     found = folder()
     if found is None:
-        raise PathError("The installed pydicom ships no sample files; index a folder of your own with `dcat index FOLDER`.")
+        raise PathError(
+            "The installed pydicom ships no sample files; index a folder of your own with `dcat index FOLDER`."
+        )
     return found
 
 
@@ -79,11 +87,22 @@ def _run(sentence: str, arguments: list[str]) -> int:
 
 _SIDES = (
     ("patients", "SELECT DISTINCT StudyInstanceUID, PatientID, PatientName FROM v_instance"),
-    ("studies", "SELECT DISTINCT StudyInstanceUID, StudyDate, StudyDescription, AccessionNumber FROM v_instance"),
-    ("series", "SELECT DISTINCT SeriesInstanceUID, StudyInstanceUID, Modality, SeriesNumber FROM v_instance"),
-    ("instances", "SELECT SOPInstanceUID, SeriesInstanceUID, SOPClassUID, TransferSyntaxUID, InstanceNumber FROM v_instance"),
+    (
+        "studies",
+        "SELECT DISTINCT StudyInstanceUID, StudyDate, StudyDescription, AccessionNumber FROM v_instance",
+    ),
+    (
+        "series",
+        "SELECT DISTINCT SeriesInstanceUID, StudyInstanceUID, Modality, SeriesNumber FROM v_instance",
+    ),
+    (
+        "instances",
+        "SELECT SOPInstanceUID, SeriesInstanceUID, SOPClassUID, TransferSyntaxUID, InstanceNumber FROM v_instance",
+    ),
 )
-_EXPORTED = " WHERE SOPInstanceUID IN (SELECT sop_instance_uid FROM export_item WHERE outcome = 'copied')"
+_EXPORTED = (
+    " WHERE SOPInstanceUID IN (SELECT sop_instance_uid FROM export_item WHERE outcome = 'copied')"
+)
 
 
 def _compare(first: Path, second: Path) -> bool:
@@ -94,7 +113,9 @@ def _compare(first: Path, second: Path) -> bool:
     from catalog.cli.render import say
 
     say()
-    say("# Compare: what was exported from the first catalogue, and what the second read from the DICOMDIR.")
+    say(
+        "# Compare: what was exported from the first catalogue, and what the second read from the DICOMDIR."
+    )
     all_same = True
     for name, query in _SIDES:
         ours, theirs = _rows(first, query + _EXPORTED), _rows(second, query)

@@ -30,12 +30,35 @@ class PlanFormat(StrEnum):
 
 def export(
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="A new or empty folder.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; list the plan: each file with its File ID, and what would be left out and why.")] = False,
-    output: Annotated[PlanFormat, typer.Option("--output", "-o", help="With --dry-run: how the plan is written.")] = PlanFormat.TABLE,
-    file_set_id: Annotated[str, typer.Option("--file-set-id", metavar="ID", help="File-set ID: up to 16 of A-Z, 0-9 and _.")] = "",
-    take_first: Annotated[bool, typer.Option("--take-first", help="Where files with one SOP Instance UID differ, take the first by path instead of leaving the instance out.")] = False,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why, for the disclosure ledger.")] = None,
-    recipient: Annotated[str | None, typer.Option("--recipient", help="To whom, for the disclosure ledger.")] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Write nothing; list the plan: each file with its File ID, and what would be left out and why.",
+        ),
+    ] = False,
+    output: Annotated[
+        PlanFormat, typer.Option("--output", "-o", help="With --dry-run: how the plan is written.")
+    ] = PlanFormat.TABLE,
+    file_set_id: Annotated[
+        str,
+        typer.Option(
+            "--file-set-id", metavar="ID", help="File-set ID: up to 16 of A-Z, 0-9 and _."
+        ),
+    ] = "",
+    take_first: Annotated[
+        bool,
+        typer.Option(
+            "--take-first",
+            help="Where files with one SOP Instance UID differ, take the first by path instead of leaving the instance out.",
+        ),
+    ] = False,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="Why, for the disclosure ledger.")
+    ] = None,
+    recipient: Annotated[
+        str | None, typer.Option("--recipient", help="To whom, for the disclosure ledger.")
+    ] = None,
     db: options.Db = None,
     patient: options.PatientIds = None,
     study: options.StudyUids = None,
@@ -67,8 +90,13 @@ def export(
     from catalog.fileset.file_id import is_file_set_id
 
     if not is_file_set_id(file_set_id):
-        raise SelectionError(f"{file_set_id!r} is no File-set ID: up to 16 of A-Z, 0-9 and _ (PS3.10 §8.1).", file_set_id)
-    chosen = options.selection(patient, study, series, instance, modality, date, accession, key, where, sql, listed)
+        raise SelectionError(
+            f"{file_set_id!r} is no File-set ID: up to 16 of A-Z, 0-9 and _ (PS3.10 §8.1).",
+            file_set_id,
+        )
+    chosen = options.selection(
+        patient, study, series, instance, modality, date, accession, key, where, sql, listed
+    )
     with options.opened(db) as catalogue:
         if chosen.listed is not None:
             with catalogue.read() as connection:
@@ -84,9 +112,19 @@ def export(
             say("Nothing in the catalogue fits; nothing was written.")
             return 0
         if dry_run:
-            say(f"{counted(len(plan.items), 'instance')}, {size_text(plan.size_bytes)}, would be copied to {destination}; {len(plan.left_out):,} left out. Nothing was written.")
+            say(
+                f"{counted(len(plan.items), 'instance')}, {size_text(plan.size_bytes)}, would be copied to {destination}; {len(plan.left_out):,} left out. Nothing was written."
+            )
             return 3 if plan.left_out else 0
-        order = Order(chosen, destination, f"2.25.{uuid.uuid4().int}", file_set_id, reason, recipient, take_first)
+        order = Order(
+            chosen,
+            destination,
+            f"2.25.{uuid.uuid4().int}",
+            file_set_id,
+            reason,
+            recipient,
+            take_first,
+        )
         with progress.shown() as listener:
             outcome = run(catalogue, order, plan, options.typed(), listener)
     _show_left_out(plan)
@@ -99,7 +137,9 @@ def export(
         else f"No file could be copied; {destination} has no DICOMDIR."
     )
     if not outcome.is_complete:
-        say(f"{len(plan.left_out):,} selected instances were left out and {len(outcome.failed):,} failed; the ledger has each one.")
+        say(
+            f"{len(plan.left_out):,} selected instances were left out and {len(outcome.failed):,} failed; the ledger has each one."
+        )
     return 0 if outcome.is_complete else 3
 
 
@@ -123,14 +163,24 @@ def _show_plan(plan: Plan, output: PlanFormat) -> None:
                 for item in plan.items
             ],
             "left_out": [
-                {"sop_instance_uid": out.candidate.claims.instance.sop_instance_uid, "code": out.code, "reason": out.reason, "detail": out.detail}
+                {
+                    "sop_instance_uid": out.candidate.claims.instance.sop_instance_uid,
+                    "code": out.code,
+                    "reason": out.reason,
+                    "detail": out.detail,
+                }
                 for out in plan.left_out
             ],
         }
         print(json.dumps(data, indent=2, ensure_ascii=False))  # noqa: T201
         return
     rows = [
-        (item.file_id.path, item.source.size_bytes or 0, item.candidate.claims.directory_record_type, f"{item.source.root.rstrip('/')}/{item.source.path}")
+        (
+            item.file_id.path,
+            item.source.size_bytes or 0,
+            item.candidate.claims.directory_record_type,
+            f"{item.source.root.rstrip('/')}/{item.source.path}",
+        )
         for item in plan.items
     ]
     write_rows(("FileID", "Bytes", "Record", "Source"), rows, Format.TABLE)

@@ -21,7 +21,13 @@ class What(StrEnum):
     FILES = "files"
 
 
-_LEVELS = {"patients": "patient", "studies": "study", "series": "series", "instances": "instance", "files": "file"}
+_LEVELS = {
+    "patients": "patient",
+    "studies": "study",
+    "series": "series",
+    "instances": "instance",
+    "files": "file",
+}
 
 _TABLES = {
     "patients": ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "NumberOfPatientRelatedStudies", "NumberOfPatientRelatedInstances", "SizeBytes"),
@@ -48,8 +54,16 @@ _SHORT = {
 
 def find(
     what: Annotated[What, typer.Argument(help="What to list.")] = What.STUDIES,
-    output: Annotated[FindFormat, typer.Option("--output", "-o", help="table has the main columns; the others have all.")] = FindFormat.TABLE,
-    nul: Annotated[bool, typer.Option("-0", "--null", help="With -o paths: end each path with NUL instead of a newline.")] = False,
+    output: Annotated[
+        FindFormat,
+        typer.Option("--output", "-o", help="table has the main columns; the others have all."),
+    ] = FindFormat.TABLE,
+    nul: Annotated[
+        bool,
+        typer.Option(
+            "-0", "--null", help="With -o paths: end each path with NUL instead of a newline."
+        ),
+    ] = False,
     db: options.Db = None,
     patient: options.PatientIds = None,
     study: options.StudyUids = None,
@@ -72,7 +86,9 @@ def find(
     from catalog.entities import Level
     from catalog.errors import SelectionError
 
-    chosen = options.selection(patient, study, series, instance, modality, date, accession, key, where, sql, listed)
+    chosen = options.selection(
+        patient, study, series, instance, modality, date, accession, key, where, sql, listed
+    )
     level = Level(_LEVELS[what.value])
     if nul and output is not FindFormat.PATHS:
         raise SelectionError("-0 goes with -o paths.")
@@ -89,15 +105,25 @@ def find(
                     at = [columns.index(name) for name in names]
                     size = names.index("SizeBytes") if "SizeBytes" in names else -1
                     shown = (
-                        [size_text(row[j] or 0) if i == size else row[j] for i, j in enumerate(at)] for row in rows
+                        [size_text(row[j] or 0) if i == size else row[j] for i, j in enumerate(at)]
+                        for row in rows
                     )
-                    count = write_rows([_SHORT.get(name, name) for name in names], shown, Format.TABLE)
+                    count = write_rows(
+                        [_SHORT.get(name, name) for name in names], shown, Format.TABLE
+                    )
                 else:
                     count = write_rows(columns, rows, Format(output.value))
     if count == 0:
         say("Nothing in the catalogue fits.")
     elif output is FindFormat.TABLE:
-        say(counted(count, what.value.removesuffix("s") if what is not What.SERIES else "series", what.value).replace("studie ", "study ") + ".")
+        say(
+            counted(
+                count,
+                what.value.removesuffix("s") if what is not What.SERIES else "series",
+                what.value,
+            ).replace("studie ", "study ")
+            + "."
+        )
     return 0
 
 
@@ -107,4 +133,6 @@ def report_unmatched(items: list[str]) -> None:
 
     if items:
         shown = ", ".join(plain(item) for item in items[:5]) + (", …" if len(items) > 5 else "")
-        say(f"{counted(len(items), 'line')} of the list name nothing that the catalogue knows: {shown}")
+        say(
+            f"{counted(len(items), 'line')} of the list name nothing that the catalogue knows: {shown}"
+        )

@@ -14,9 +14,16 @@ if TYPE_CHECKING:
 
 
 def import_(
-    path: Annotated[Path, typer.Argument(metavar="DICOMDIR|FOLDER", help="A DICOMDIR, or the folder of a medium that has one.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DICOMDIR|FOLDER", help="A DICOMDIR, or the folder of a medium that has one."
+        ),
+    ],
     db: options.Db = None,
-    findings: Annotated[bool, typer.Option("--findings", help="List everything that deviates from the standard.")] = False,
+    findings: Annotated[
+        bool, typer.Option("--findings", help="List everything that deviates from the standard.")
+    ] = False,
 ) -> int:
     """Bring the records of a DICOMDIR into the catalogue, whether or not the files are there.
 
@@ -37,17 +44,28 @@ def _summary(imported: Imported, every: bool) -> None:
 
     name = f" {plain(imported.file_set_id)!r}" if imported.file_set_id else ""
     total = imported.records.total()
-    kinds = ", ".join(f"{count:,} {plain(kind)}" for kind, count in sorted(imported.records.items(), key=lambda pair: -pair[1]))
-    say(f"File-set{name} at {imported.folder}: {counted(total, 'directory record')} ({kinds or 'none'}).")
+    kinds = ", ".join(
+        f"{count:,} {plain(kind)}"
+        for kind, count in sorted(imported.records.items(), key=lambda pair: -pair[1])
+    )
+    say(
+        f"File-set{name} at {imported.folder}: {counted(total, 'directory record')} ({kinds or 'none'})."
+    )
     files = imported.present + imported.absent + imported.refused
     if files and not imported.present:
-        say(f"  None of the {counted(files, 'file')} that it names is there; the records alone were imported.")
+        say(
+            f"  None of the {counted(files, 'file')} that it names is there; the records alone were imported."
+        )
     elif files:
         say(f"  {imported.present:,} of {counted(files, 'file')} that it names are there.")
     if imported.refused:
-        say(f"  {counted(imported.refused, 'File ID')} lead out of the medium or are none, and were not followed.")
+        say(
+            f"  {counted(imported.refused, 'File ID')} lead out of the medium or are none, and were not followed."
+        )
     if imported.unplaced:
-        say(f"  {counted(imported.unplaced, 'record')} do not say which instance they mean or where it belongs.")
+        say(
+            f"  {counted(imported.unplaced, 'record')} do not say which instance they mean or where it belongs."
+        )
     show_findings(imported.findings, every)
 
 
@@ -62,9 +80,13 @@ def show_findings(findings: list, every: bool) -> None:  # type: ignore[type-arg
             at = f" at byte {finding.offset_bytes}" if finding.offset_bytes is not None else ""
             clause = f" [{finding.clause}]" if finding.clause else ""
             place = f"{plain(finding.place)}: " if finding.place else ""
-            say(f"  {finding.severity.value:7}  {finding.code}{at}: {place}{plain(finding.message)}{clause}")
+            say(
+                f"  {finding.severity.value:7}  {finding.code}{at}: {place}{plain(finding.message)}{clause}"
+            )
         return
-    for (severity, code), count in sorted(Counter((f.severity.value, f.code) for f in findings).items()):
+    for (severity, code), count in sorted(
+        Counter((f.severity.value, f.code) for f in findings).items()
+    ):
         first = next(f for f in findings if f.code == code and f.severity.value == severity)
         place = f"{plain(first.place)}: " if first.place else ""
         more = f" ({counted(count - 1, 'more', 'more')})" if count > 1 else ""

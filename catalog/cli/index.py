@@ -22,13 +22,30 @@ class Journal(StrEnum):
 
 
 def index(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders (or files) to index, with everything below.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...", help="Folders (or files) to index, with everything below."
+        ),
+    ],
     db: options.Db = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes that read headers. [default: cores]")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", min=1, help="Processes that read headers. [default: cores]"),
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Read unchanged files again too.")] = False,
-    follow_links: Annotated[bool | None, typer.Option("--follow-links/--no-follow-links", help="Follow links to folders. [default: no]")] = None,
-    journal: Annotated[Journal, typer.Option(help="Journal of a new catalogue; 'delete' for network file systems.")] = Journal.WAL,
-    as_json: Annotated[bool, typer.Option("--json", help="Write the counts as JSON to standard output.")] = False,
+    follow_links: Annotated[
+        bool | None,
+        typer.Option(
+            "--follow-links/--no-follow-links", help="Follow links to folders. [default: no]"
+        ),
+    ] = None,
+    journal: Annotated[
+        Journal, typer.Option(help="Journal of a new catalogue; 'delete' for network file systems.")
+    ] = Journal.WAL,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write the counts as JSON to standard output.")
+    ] = False,
 ) -> int:
     """Bring the catalogue in step with folders: new, changed, moved and missing files.
 
@@ -53,7 +70,12 @@ def index(
         follow_links=follow_links if follow_links is not None else bool(settled.follow_links),
     )
     started = time.monotonic()
-    with options.opened(db, create=all(path.exists() for path in paths), journal=journal.value) as catalogue, progress.shown() as listener:
+    with (
+        options.opened(
+            db, create=all(path.exists() for path in paths), journal=journal.value
+        ) as catalogue,
+        progress.shown() as listener,
+    ):
         total = _count(paths) if sys.stderr.isatty() else None
         counts = run(catalogue, paths, settings, options.typed(), total, listener)
         elapsed_s = time.monotonic() - started
@@ -89,15 +111,27 @@ def _summary(counts: Counts, elapsed_s: float) -> None:
     from catalog.cli.render import counted, say
 
     rate = f", {counts.files / elapsed_s:,.0f} a second" if elapsed_s > 0.1 else ""
-    say(f"{counted(counts.files, 'file')} in {elapsed_s:.1f} s{rate}; {counted(counts.done['opened'], 'was', 'were')} opened.")
+    say(
+        f"{counted(counts.files, 'file')} in {elapsed_s:.1f} s{rate}; {counted(counts.done['opened'], 'was', 'were')} opened."
+    )
     done = counts.done
     parts = [f"{done[name]:,} {name}" for name in ("new", "changed", "unchanged")]
-    parts += [f"{done[name]:,} {word}" for name, word in (("moved", "of the new moved here"), ("returned", "back again"), ("missing", "gone since the last run")) if done[name]]
+    parts += [
+        f"{done[name]:,} {word}"
+        for name, word in (
+            ("moved", "of the new moved here"),
+            ("returned", "back again"),
+            ("missing", "gone since the last run"),
+        )
+        if done[name]
+    ]
     say("  " + ", ".join(parts))
     for status, word in _WORDS.items():
         if counts.by_status[status]:
             say(f"  {counts.by_status[status]:>9,}  {word}")
     if done["unlisted"]:
-        say(f"  {counted(done['unlisted'], 'folder')} could not be listed; what is known of them was left as it is.")
+        say(
+            f"  {counted(done['unlisted'], 'folder')} could not be listed; what is known of them was left as it is."
+        )
     if any(counts.by_status[s] for s in ("unreadable", "truncated", "incomplete")):
         say("`dcat audit unreadable-files` lists what could not be read, with the reason.")

@@ -19,19 +19,93 @@ _SELECTION = "Selection (repeat an option: either; different options: both)"
 
 Db = Annotated[
     str | None,
-    typer.Option("--db", metavar="PATH|URL", help="The catalogue: a file or sqlite:/// URL. [default: DCAT_DB, the configuration, the user data folder]"),
+    typer.Option(
+        "--db",
+        metavar="PATH|URL",
+        help="The catalogue: a file or sqlite:/// URL. [default: DCAT_DB, the configuration, the user data folder]",
+    ),
 ]
-PatientIds = Annotated[list[str] | None, typer.Option("--patient", metavar="ID", help="Patient ID; * and ? are wildcards.", rich_help_panel=_SELECTION)]
-StudyUids = Annotated[list[str] | None, typer.Option("--study", metavar="UID", help="Study Instance UID.", rich_help_panel=_SELECTION)]
-SeriesUids = Annotated[list[str] | None, typer.Option("--series", metavar="UID", help="Series Instance UID.", rich_help_panel=_SELECTION)]
-InstanceUids = Annotated[list[str] | None, typer.Option("--instance", metavar="UID", help="SOP Instance UID.", rich_help_panel=_SELECTION)]
-Modalities = Annotated[list[str] | None, typer.Option("--modality", metavar="CODE", help="Modality, such as CT.", rich_help_panel=_SELECTION)]
-Dates = Annotated[list[str] | None, typer.Option("--date", metavar="DATE|RANGE", help="Study Date: 20240131, 20240101-20240131, 20240101-, -20240131.", rich_help_panel=_SELECTION)]
-Accessions = Annotated[list[str] | None, typer.Option("--accession", metavar="NUMBER", help="Accession Number.", rich_help_panel=_SELECTION)]
-Keys = Annotated[list[str] | None, typer.Option("-k", "--key", metavar="KEYWORD=VALUE", help='Any attribute, by DICOM matching: wildcards, ranges, UID lists, "" for empty.', rich_help_panel=_SELECTION)]
-Where = Annotated[list[str] | None, typer.Option("--where", metavar="SQL", help="SQL condition over the columns of v_instance.", rich_help_panel=_SELECTION)]
-Sql = Annotated[list[str] | None, typer.Option("--sql", metavar="SELECT", help="SQL query whose first column is a UID, PatientID or …_ref.", rich_help_panel=_SELECTION)]
-From = Annotated[str | None, typer.Option("--from", metavar="FILE|-", help="List of UIDs or paths, one a line; - is standard input.", rich_help_panel=_SELECTION)]
+PatientIds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--patient",
+        metavar="ID",
+        help="Patient ID; * and ? are wildcards.",
+        rich_help_panel=_SELECTION,
+    ),
+]
+StudyUids = Annotated[
+    list[str] | None,
+    typer.Option("--study", metavar="UID", help="Study Instance UID.", rich_help_panel=_SELECTION),
+]
+SeriesUids = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--series", metavar="UID", help="Series Instance UID.", rich_help_panel=_SELECTION
+    ),
+]
+InstanceUids = Annotated[
+    list[str] | None,
+    typer.Option("--instance", metavar="UID", help="SOP Instance UID.", rich_help_panel=_SELECTION),
+]
+Modalities = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--modality", metavar="CODE", help="Modality, such as CT.", rich_help_panel=_SELECTION
+    ),
+]
+Dates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--date",
+        metavar="DATE|RANGE",
+        help="Study Date: 20240131, 20240101-20240131, 20240101-, -20240131.",
+        rich_help_panel=_SELECTION,
+    ),
+]
+Accessions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accession", metavar="NUMBER", help="Accession Number.", rich_help_panel=_SELECTION
+    ),
+]
+Keys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-k",
+        "--key",
+        metavar="KEYWORD=VALUE",
+        help='Any attribute, by DICOM matching: wildcards, ranges, UID lists, "" for empty.',
+        rich_help_panel=_SELECTION,
+    ),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="SQL",
+        help="SQL condition over the columns of v_instance.",
+        rich_help_panel=_SELECTION,
+    ),
+]
+Sql = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sql",
+        metavar="SELECT",
+        help="SQL query whose first column is a UID, PatientID or …_ref.",
+        rich_help_panel=_SELECTION,
+    ),
+]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="FILE|-",
+        help="List of UIDs or paths, one a line; - is standard input.",
+        rich_help_panel=_SELECTION,
+    ),
+]
 
 
 def selection(
@@ -81,7 +155,10 @@ def _lines(name: str) -> list[str]:
     except OSError as exc:
         raise SelectionError(f"The list {name} cannot be read: {exc.strerror}.", name) from exc
     separator = b"\0" if b"\0" in data else b"\n"
-    lines = [line.removesuffix(b"\r").decode("utf-8", "surrogateescape") for line in data.split(separator)]
+    lines = [
+        line.removesuffix(b"\r").decode("utf-8", "surrogateescape")
+        for line in data.split(separator)
+    ]
     return [to_text(line) if "/" in line else line for line in lines]
 
 

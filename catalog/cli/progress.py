@@ -18,7 +18,14 @@ def shown() -> Iterator[Listener]:
         yield _findings_only
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, ProgressColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
     from rich.progress import Progress as Bar
 
     class Rate(ProgressColumn):
@@ -34,13 +41,21 @@ def shown() -> Iterator[Listener]:
         TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.completed:,.0f}"),
         TextColumn("{task.fields[unit]}"), Rate(), TimeRemainingColumn(compact=True),
     )  # fmt: skip
-    bytes_ = (TextColumn("{task.description}"), BarColumn(bar_width=None), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(compact=True))
+    bytes_ = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
     bars: dict[str, tuple[Bar, Any]] = {}
 
     def listen(event: Event) -> None:
         match event:
             case Started(stage, total, unit):
-                bar = Bar(*(bytes_ if unit == "bytes" else counting), console=console, transient=True)
+                bar = Bar(
+                    *(bytes_ if unit == "bytes" else counting), console=console, transient=True
+                )
                 bars[stage] = bar, bar.add_task(stage, total=total, unit=unit)
                 bar.start()
             case Progress(stage, done, total):
@@ -50,7 +65,11 @@ def shown() -> Iterator[Listener]:
                 if stage in bars:
                     bars.pop(stage)[0].stop()
             case Noticed(finding):
-                console.print(f"{finding.severity.value}: {plain(finding.message)}", markup=False, highlight=False)
+                console.print(
+                    f"{finding.severity.value}: {plain(finding.message)}",
+                    markup=False,
+                    highlight=False,
+                )
 
     try:
         yield listen

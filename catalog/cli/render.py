@@ -43,7 +43,10 @@ class FindFormat(StrEnum):
 
 
 def write_rows(
-    columns: Sequence[str], rows: Iterable[Sequence[Any]], form: Format, stream: TextIO | None = None
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    form: Format,
+    stream: TextIO | None = None,
 ) -> int:
     """Write rows to standard output, or `stream`; return how many there were."""
     out = stream or sys.stdout
@@ -98,11 +101,18 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: Text
     if not sample:
         return
     numeric = [all(_is_number(row[i]) for row in sample) for i in range(len(columns))]
-    widths = [max([cell_len(name), *(cell_len(row[i]) for row in sample)]) for i, name in enumerate(columns)]
+    widths = [
+        max([cell_len(name), *(cell_len(row[i]) for row in sample)])
+        for i, name in enumerate(columns)
+    ]
     limit = shutil.get_terminal_size((80, 24)).columns if out.isatty() else None
     if limit is not None:
         widths = fitted(widths, limit, [cell_len(name) for name in columns])
-    bold, dim, reset = ("\x1b[1m", "\x1b[2m", "\x1b[0m") if out.isatty() and not os.environ.get("NO_COLOR") else ("", "", "")
+    bold, dim, reset = (
+        ("\x1b[1m", "\x1b[2m", "\x1b[0m")
+        if out.isatty() and not os.environ.get("NO_COLOR")
+        else ("", "", "")
+    )
     out.write(bold + _line(columns, widths, [False] * len(columns), limit) + reset + "\n")
     out.write(dim + "  ".join("─" * width for width in widths) + reset + "\n")
     for row in chain(sample, ([plain(cell) for cell in row] for row in source)):
@@ -113,7 +123,9 @@ def _is_number(text: str) -> bool:
     return text == "" or text.replace(",", "").replace(".", "", 1).lstrip("-").isdigit()
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool], limit: int | None) -> str:
+def _line(
+    cells: Sequence[str], widths: Sequence[int], right: Sequence[bool], limit: int | None
+) -> str:
     parts = []
     for cell, width, to_right in zip(cells, widths, right, strict=True):
         length = cell_len(cell)
@@ -148,7 +160,9 @@ def plain(cell: Any) -> str:
     if cell is None:
         return ""
     text = str(cell)
-    return _CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text)
+    return _CONTROL.sub(
+        lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text
+    )
 
 
 def write_paths(paths: Iterable[str], *, nul: bool) -> int:

@@ -11,10 +11,23 @@ from catalog.cli.render import Format
 
 
 def sql(
-    statement: Annotated[str, typer.Argument(metavar="SQL", help='One statement that reads, such as "SELECT * FROM v_study"; - reads it from standard input.')],
+    statement: Annotated[
+        str,
+        typer.Argument(
+            metavar="SQL",
+            help='One statement that reads, such as "SELECT * FROM v_study"; - reads it from standard input.',
+        ),
+    ],
     output: Annotated[Format, typer.Option("--output", "-o")] = Format.TABLE,
-    parameter: Annotated[list[str] | None, typer.Option("-p", "--param", metavar="NAME=VALUE", help="Value for :NAME in the statement.")] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which the statement is stopped.")] = 60.0,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p", "--param", metavar="NAME=VALUE", help="Value for :NAME in the statement."
+        ),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds after which the statement is stopped.")
+    ] = 60.0,
     db: options.Db = None,
 ) -> int:
     """Ask the catalogue in SQL. Only reading is possible, whatever the statement says.
@@ -28,7 +41,10 @@ def sql(
     from catalog.database.sql import query
 
     text = sys.stdin.read() if statement == "-" else statement
-    with options.opened(db) as catalogue, query(catalogue, text, options.parameters(parameter), limit_s=timeout) as (columns, rows):
+    with (
+        options.opened(db) as catalogue,
+        query(catalogue, text, options.parameters(parameter), limit_s=timeout) as (columns, rows),
+    ):
         count = write_rows(columns, rows, output)
     if output is Format.TABLE:
         say(counted(count, "row") + ".")

@@ -12,8 +12,18 @@ from catalog.cli.render import Format
 
 
 def verify(
-    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH...]", help="Indexed folders; all of them without one.")] = None,
-    media: Annotated[Path | None, typer.Option("--media", metavar="PATH", help="A medium: hold its DICOMDIR against its files. Needs no catalogue.")] = None,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH...]", help="Indexed folders; all of them without one."),
+    ] = None,
+    media: Annotated[
+        Path | None,
+        typer.Option(
+            "--media",
+            metavar="PATH",
+            help="A medium: hold its DICOMDIR against its files. Needs no catalogue.",
+        ),
+    ] = None,
     output: Annotated[Format, typer.Option("--output", "-o")] = Format.TABLE,
     db: options.Db = None,
     patient: options.PatientIds = None,
@@ -37,7 +47,9 @@ def verify(
     from catalog.errors import SelectionError
     from catalog.verifying import verify_roots, verify_selection
 
-    chosen = options.selection(patient, study, series, instance, modality, date, accession, key, where, sql, listed)
+    chosen = options.selection(
+        patient, study, series, instance, modality, date, accession, key, where, sql, listed
+    )
     if media is not None:
         if paths or not chosen.is_everything:
             raise SelectionError("--media takes neither folders nor a selection.")
@@ -51,7 +63,11 @@ def verify(
             result = verify_selection(catalogue, chosen, options.typed(), listener)
     write_rows(("State", "Path", "Detail"), result.differences, output)
     parts = [f"{result.counts['same']:,} as catalogued"]
-    parts += [f"{result.counts[state]:,} {state}" for state in ("missing", "changed", "unindexed", "unknown") if result.counts[state]]
+    parts += [
+        f"{result.counts[state]:,} {state}"
+        for state in ("missing", "changed", "unindexed", "unknown")
+        if result.counts[state]
+    ]
     say(f"{counted(result.counts.total(), 'file')}: {', '.join(parts)}.")
     return 4 if result.differences else 0
 
@@ -64,9 +80,14 @@ def _verify_medium(path: Path, output: Format) -> int:
 
     with progress.shown() as listener:
         result = verify_medium(path, listener)
-    rows = [(f.severity.value, f.code, f.place, f.message, f.clause, f.offset_bytes) for f in result.findings]
+    rows = [
+        (f.severity.value, f.code, f.place, f.message, f.clause, f.offset_bytes)
+        for f in result.findings
+    ]
     write_rows(("Severity", "Code", "Place", "Message", "Clause", "OffsetBytes"), rows, output)
-    say(f"{counted(result.records.total(), 'directory record')}; {result.right:,} of {counted(result.files, 'file')} that they name are there and are what they say.")
+    say(
+        f"{counted(result.records.total(), 'directory record')}; {result.right:,} of {counted(result.files, 'file')} that they name are there and are what they say."
+    )
     bad = any(f.severity is not Severity.NOTE for f in result.findings)
     say("The medium is not as it should be." if bad else "The medium is as its DICOMDIR says.")
     return 4 if bad else 0

@@ -111,7 +111,9 @@ class Catalogue:
     def _holder(self) -> str:
         with self.read() as connection:
             row = connection.execute(
-                select(run_table.c.command, run_table.c.pid, run_table.c.host, run_table.c.started_at)
+                select(
+                    run_table.c.command, run_table.c.pid, run_table.c.host, run_table.c.started_at
+                )
                 .where(run_table.c.finished_at.is_(None))
                 .order_by(run_table.c.id.desc())
                 .limit(1)
@@ -183,9 +185,25 @@ def _connect(path: Path, mode: str, journal: str) -> sqlite3.Connection:
 
 
 _READING_PRAGMAS = frozenset(
-    ["table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list", "data_version"]
+    [
+        "table_info",
+        "table_xinfo",
+        "table_list",
+        "index_list",
+        "index_info",
+        "index_xinfo",
+        "foreign_key_list",
+        "data_version",
+    ]
 )
-_ALLOWED = frozenset([sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_TRANSACTION])
+_ALLOWED = frozenset(
+    [
+        sqlite3.SQLITE_SELECT,
+        sqlite3.SQLITE_READ,
+        sqlite3.SQLITE_RECURSIVE,
+        sqlite3.SQLITE_TRANSACTION,
+    ]
+)
 _REFUSED_FUNCTIONS = frozenset(["load_extension", "fts3_tokenizer"])
 
 
@@ -269,11 +287,15 @@ def revision_of(path: Path) -> str:
     try:
         with engine.connect() as connection:
             tables: set[Any] = set(
-                connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars()
+                connection.exec_driver_sql(
+                    "SELECT name FROM sqlite_master WHERE type = 'table'"
+                ).scalars()
             )
             if not {"alembic_version", "instance", "file", "run"} <= tables:
                 raise NotACatalogue(str(path), "it lacks dcat's tables")
-            revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+            revision = connection.exec_driver_sql(
+                "SELECT version_num FROM alembic_version"
+            ).scalar()
     except OperationalError as exc:
         raise CatalogueError(f"The catalogue {path} cannot be opened: {exc.orig}.") from exc
     except DatabaseError as exc:

@@ -25,8 +25,17 @@ VIEWS = {
     Level.FILE: "v_file",
 }
 _COMPUTED = {
-    Level.PATIENT: ("NumberOfPatientRelatedStudies", "NumberOfPatientRelatedSeries", "NumberOfPatientRelatedInstances"),
-    Level.STUDY: ("ModalitiesInStudy", "SOPClassesInStudy", "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances"),
+    Level.PATIENT: (
+        "NumberOfPatientRelatedStudies",
+        "NumberOfPatientRelatedSeries",
+        "NumberOfPatientRelatedInstances",
+    ),
+    Level.STUDY: (
+        "ModalitiesInStudy",
+        "SOPClassesInStudy",
+        "NumberOfStudyRelatedSeries",
+        "NumberOfStudyRelatedInstances",
+    ),
     Level.SERIES: ("NumberOfSeriesRelatedInstances",),
     Level.INSTANCE: ("DirectoryRecordType", "TransferSyntaxUID"),
 }
@@ -75,10 +84,16 @@ def found(
         yield names, (tuple(row) for row in rows)
 
 
-def _view_query(connection: Connection, level: Level, selection: Selection, names: Sequence[str]) -> Select[Any]:
+def _view_query(
+    connection: Connection, level: Level, selection: Selection, names: Sequence[str]
+) -> Select[Any]:
     ref = _ref_name(level)
-    view = table(VIEWS[level], *(column(name) for name in dict.fromkeys((*names, *_ORDER[level], ref))))
-    query = select(*(view.c[name] for name in names)).order_by(*(view.c[name] for name in _ORDER[level]), view.c[ref])
+    view = table(
+        VIEWS[level], *(column(name) for name in dict.fromkeys((*names, *_ORDER[level], ref)))
+    )
+    query = select(*(view.c[name] for name in names)).order_by(
+        *(view.c[name] for name in _ORDER[level]), view.c[ref]
+    )
     if not selection.is_everything:
         query = query.where(view.c[ref].in_(selected_ids(connection, level, selection)))
     return query
@@ -150,7 +165,9 @@ def candidates(catalogue: Catalogue, selection: Selection) -> Iterator[Candidate
             .order_by(m.instance.c.id, m.root.c.path, f.path)
         )  # fmt: skip
         if not selection.is_everything:
-            query = query.where(m.instance.c.id.in_(selected_ids(connection, Level.INSTANCE, selection)))
+            query = query.where(
+                m.instance.c.id.in_(selected_ids(connection, Level.INSTANCE, selection))
+            )
         rows = connection.execution_options(yield_per=1000).execute(query)
         for ref, group in groupby(rows, key=lambda row: row[0]):
             members = list(group)
@@ -161,7 +178,9 @@ def candidates(catalogue: Catalogue, selection: Selection) -> Iterator[Candidate
                 entity_from(level, values[a:b]) if in_series or level is Level.INSTANCE else None
                 for level, (a, b) in zip(LEVELS, spans, strict=True)
             ]
-            assert all(e is None or isinstance(e, kind) for e, kind in zip(entities, kinds, strict=True))
+            assert all(
+                e is None or isinstance(e, kind) for e, kind in zip(entities, kinds, strict=True)
+            )
             files = tuple(
                 SourceFile(row[4], row[5], row[6], row[7], row[8], Status(row[9]), row[10], row[11])
                 for row in members
@@ -175,5 +194,7 @@ def candidates(catalogue: Catalogue, selection: Selection) -> Iterator[Candidate
 def count_of(connection: Connection, level: Level, selection: Selection) -> int:
     """Return how many rows of `level` are selected."""
     return int(
-        connection.execute(select(func.count()).select_from(selected_ids(connection, level, selection).subquery())).scalar_one()
+        connection.execute(
+            select(func.count()).select_from(selected_ids(connection, level, selection).subquery())
+        ).scalar_one()
     )

@@ -16,7 +16,9 @@ def counts(catalogue: Catalogue) -> Mapping[str, int]:
     """Return the number of rows of each table, by name."""
     with catalogue.read() as connection:
         return {
-            table.name: int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+            table.name: int(
+                connection.execute(select(func.count()).select_from(table)).scalar_one()
+            )
             for table in m.metadata.sorted_tables
         }
 
@@ -25,8 +27,16 @@ def roots(catalogue: Catalogue) -> list[tuple[str, int, int]]:
     """Return (path, files, bytes) of each root, files that are there, sorted by path."""
     with catalogue.read() as connection:
         rows = connection.execute(
-            select(m.root.c.path, func.count(m.file.c.id), func.coalesce(func.sum(m.file.c.size_bytes), 0))
-            .select_from(m.root.outerjoin(m.file, (m.file.c.root_ref == m.root.c.id) & (m.file.c.status != "missing")))
+            select(
+                m.root.c.path,
+                func.count(m.file.c.id),
+                func.coalesce(func.sum(m.file.c.size_bytes), 0),
+            )
+            .select_from(
+                m.root.outerjoin(
+                    m.file, (m.file.c.root_ref == m.root.c.id) & (m.file.c.status != "missing")
+                )
+            )
             .group_by(m.root.c.id)
             .order_by(m.root.c.path)
         )
@@ -37,8 +47,12 @@ def last_runs(catalogue: Catalogue, most: int = 5) -> list[tuple[str, str, str]]
     """Return (started, command, outcome) of the latest runs, latest first."""
     with catalogue.read() as connection:
         r = m.run.c
-        rows = connection.execute(select(r.started_at, r.command, r.outcome).order_by(r.id.desc()).limit(most))
-        return [(started, command, outcome or "running or killed") for started, command, outcome in rows]
+        rows = connection.execute(
+            select(r.started_at, r.command, r.outcome).order_by(r.id.desc()).limit(most)
+        )
+        return [
+            (started, command, outcome or "running or killed") for started, command, outcome in rows
+        ]
 
 
 def problems(catalogue: Catalogue) -> list[str]:
@@ -50,18 +64,32 @@ def problems(catalogue: Catalogue) -> list[str]:
     found: list[str] = []
     with catalogue.write() as connection:
         answers = connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars().all()
-        found += [f"The database file is damaged: {answer}." for answer in answers if answer != "ok"]
+        found += [
+            f"The database file is damaged: {answer}." for answer in answers if answer != "ok"
+        ]
         for row in connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()[:20]:
-            found.append(f"Row {row[1]} of table {row[0]} points at a row of {row[2]} that is not there.")
+            found.append(
+                f"Row {row[1]} of table {row[0]} points at a row of {row[2]} that is not there."
+            )
         for level in LEVELS:
             table = m.ENTITY_TABLES[level]
-            marked = set(connection.execute(select(table.c.id).where(table.c.is_disputed.is_(True))).scalars())
+            marked = set(
+                connection.execute(
+                    select(table.c.id).where(table.c.is_disputed.is_(True))
+                ).scalars()
+            )
             wrong = marked ^ disputed_refs(connection, level)
             if wrong:
-                found.append(f"{len(wrong)} rows of {table.name} do not say rightly whether they are disputed.")
+                found.append(
+                    f"{len(wrong)} rows of {table.name} do not say rightly whether they are disputed."
+                )
         stray = connection.execute(
-            select(func.count()).select_from(m.discrepancy).where(
-                m.discrepancy.c.keyword.not_in([keyword for level in LEVELS for keyword in KEYWORDS[level]])
+            select(func.count())
+            .select_from(m.discrepancy)
+            .where(
+                m.discrepancy.c.keyword.not_in(
+                    [keyword for level in LEVELS for keyword in KEYWORDS[level]]
+                )
             )
         ).scalar_one()
         if stray:

@@ -30,6 +30,16 @@ class RecordRow(NamedTuple):
     instance_ref: int | None
 
 
+class StoredFileSet(NamedTuple):
+    """A File-set, as `fileset` keeps it; see the comments of its columns."""
+
+    folder: str
+    direction: str
+    file_set_uid: str
+    file_set_id: str
+    dicomdir_digest: str
+
+
 class ItemRow(NamedTuple):
     """One instance of an export, as `export_item` keeps it; see the comments of its columns."""
 
@@ -63,28 +73,30 @@ def begin_export(
         "reason": reason,
         "recipient": recipient,
     }
-    return int(connection.execute(insert(m.export).values(values).returning(m.export.c.id)).scalar_one())
+    return int(
+        connection.execute(insert(m.export).values(values).returning(m.export.c.id)).scalar_one()
+    )
 
 
 def add_items(connection: Connection, export_ref: int, items: Sequence[ItemRow]) -> None:
     """Record what became of instances of the export."""
     if items:
-        connection.execute(insert(m.export_item), [{"export_ref": export_ref, **item._asdict()} for item in items])
+        connection.execute(
+            insert(m.export_item), [{"export_ref": export_ref, **item._asdict()} for item in items]
+        )
 
 
 def end_export(connection: Connection, export_ref: int, fileset_ref: int) -> None:
     """Record that the DICOMDIR of the export stands."""
-    connection.execute(update(m.export).where(m.export.c.id == export_ref).values(fileset_ref=fileset_ref))
+    connection.execute(
+        update(m.export).where(m.export.c.id == export_ref).values(fileset_ref=fileset_ref)
+    )
 
 
 def store_fileset(
     connection: Connection,
     run_ref: int,
-    folder: str,
-    direction: str,
-    file_set_uid: str,
-    file_set_id: str,
-    dicomdir_digest: str,
+    stored: StoredFileSet,
     records: Iterable[RecordRow],
     findings: Sequence[Finding] = (),
 ) -> int:
@@ -93,32 +105,36 @@ def store_fileset(
     Instances that only the replaced records named are removed. Returns the File-set's id.
     """
     former = connection.execute(
-        select(m.fileset.c.id).where(m.fileset.c.folder == folder, m.fileset.c.direction == direction)
+        select(m.fileset.c.id).where(
+            m.fileset.c.folder == stored.folder, m.fileset.c.direction == stored.direction
+        )
     ).scalar()
     named: set[int] = set()
     if former is not None:
         named.update(
             connection.execute(
                 select(m.fileset_record.c.instance_ref).where(
-                    m.fileset_record.c.fileset_ref == former, m.fileset_record.c.instance_ref.is_not(None)
+                    m.fileset_record.c.fileset_ref == former,
+                    m.fileset_record.c.instance_ref.is_not(None),
                 )
             ).scalars()
         )
-        connection.execute(update(m.export).where(m.export.c.fileset_ref == former).values(fileset_ref=None))
+        connection.execute(
+            update(m.export).where(m.export.c.fileset_ref == former).values(fileset_ref=None)
+        )
         connection.execute(delete(m.fileset).where(m.fileset.c.id == former))
-    values = {
-        "folder": folder,
-        "run_ref": run_ref,
-        "direction": direction,
-        "file_set_uid": file_set_uid,
-        "file_set_id": file_set_id,
-        "dicomdir_digest": dicomdir_digest,
-    }
-    ref = int(connection.execute(insert(m.fileset).values(values).returning(m.fileset.c.id)).scalar_one())
+    values = {"run_ref": run_ref, **stored._asdict()}
+    ref = int(
+        connection.execute(insert(m.fileset).values(values).returning(m.fileset.c.id)).scalar_one()
+    )
     for chunk in in_chunks(records, 1000):
-        connection.execute(insert(m.fileset_record), [{"fileset_ref": ref, **row._asdict()} for row in chunk])
+        connection.execute(
+            insert(m.fileset_record), [{"fileset_ref": ref, **row._asdict()} for row in chunk]
+        )
     if findings:
-        connection.execute(insert(m.finding), [finding_values(f, run_ref, fileset_ref=ref) for f in findings])
+        connection.execute(
+            insert(m.finding), [finding_values(f, run_ref, fileset_ref=ref) for f in findings]
+        )
     remove_unclaimed(connection, named)
     return ref
 
@@ -144,7 +160,9 @@ def store_referenced(
     f = m.file.c
     for chunk in in_chunks([file.path for file in files]):
         for row in connection.execute(
-            select(f.path, f.id, f.status, f.last_status).where(f.root_ref == root_ref, f.path.in_(chunk))
+            select(f.path, f.id, f.status, f.last_status).where(
+                f.root_ref == root_ref, f.path.in_(chunk)
+            )
         ):
             known[row.path] = row
     made, changed = [], []
@@ -154,7 +172,9 @@ def store_referenced(
             "size_bytes": file.size_bytes,
             "mtime_ns": file.mtime_ns,
             "status": "referenced" if is_there else "missing",
-            "error": "known from a DICOMDIR; its header has not been read" if is_there else "named by a DICOMDIR, but not there",
+            "error": "known from a DICOMDIR; its header has not been read"
+            if is_there
+            else "named by a DICOMDIR, but not there",
             "transfer_syntax_uid": file.transfer_syntax_uid,
             "instance_ref": file.instance_ref,
             "last_run_ref": run_ref,
@@ -163,7 +183,9 @@ def store_referenced(
         }
         found = known.get(file.path)
         if found is None:
-            made.append(values | {"root_ref": root_ref, "path": file.path, "first_run_ref": run_ref})
+            made.append(
+                values | {"root_ref": root_ref, "path": file.path, "first_run_ref": run_ref}
+            )
         elif "referenced" in (found.status, found.last_status):
             changed.append(values | {"file_id": found.id})
     if made:
@@ -171,5 +193,8 @@ def store_referenced(
     if changed:
         columns = [name for name in changed[0] if name != "file_id"]
         connection.execute(
-            update(m.file).where(f.id == bindparam("file_id")).values({name: bindparam(name) for name in columns}), changed
+            update(m.file)
+            .where(f.id == bindparam("file_id"))
+            .values({name: bindparam(name) for name in columns}),
+            changed,
         )

@@ -40,7 +40,9 @@ def create(path: Path, journal: str = "wal") -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
-        raise CatalogueError(f"The folder {path.parent} for the catalogue cannot be made: {exc.strerror}.") from exc
+        raise CatalogueError(
+            f"The folder {path.parent} for the catalogue cannot be made: {exc.strerror}."
+        ) from exc
     # Made under another name, so that a process killed meanwhile leaves no half catalogue behind.
     partial = path.with_name(f"{path.name}.new")
     partial.unlink(missing_ok=True)
@@ -101,7 +103,9 @@ def _migrating(path: Path, *, create: bool) -> Iterator[Connection]:
                 yield connection
                 broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
                 if broken:
-                    raise CatalogueError(f"The migration of {path} would break {len(broken)} references; it was rolled back.")
+                    raise CatalogueError(
+                        f"The migration of {path} would break {len(broken)} references; it was rolled back."
+                    )
     finally:
         engine.dispose()
 
@@ -118,11 +122,16 @@ def backup(path: Path, target: Path) -> Path:
         raise CatalogueError(f"{target} exists already; name another file for the backup.")
     partial = target.with_name(target.name + ".part")
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source, closing(sqlite3.connect(partial)) as copy:
+        with (
+            closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source,
+            closing(sqlite3.connect(partial)) as copy,
+        ):
             source.backup(copy)
             copy.execute("PRAGMA journal_mode=delete")
             if copy.execute("PRAGMA integrity_check").fetchone() != ("ok",):
-                raise CatalogueError(f"The backup of {path} is damaged; is the catalogue itself? Run `dcat db check`.")
+                raise CatalogueError(
+                    f"The backup of {path} is damaged; is the catalogue itself? Run `dcat db check`."
+                )
         partial.replace(target)
     except (OSError, sqlite3.Error) as exc:
         raise CatalogueError(f"The backup {target} cannot be written: {exc}.") from exc

@@ -66,7 +66,11 @@ def _entity(level: Level) -> list[Column[Any]]:
         if attribute.vr == "PN":
             if level is Level.PATIENT:
                 columns += [
-                    Column(f"{attribute.column}_{group}", Text, comment=f"{group} component group of {attribute.keyword}")
+                    Column(
+                        f"{attribute.column}_{group}",
+                        Text,
+                        comment=f"{group} component group of {attribute.keyword}",
+                    )
                     for group in NAME_GROUPS
                 ]
             columns.append(Column(

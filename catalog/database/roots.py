@@ -36,16 +36,23 @@ def place_for(connection: Connection, folder: str) -> Place:
     found = place_of(connection, folder)
     if found is not None:
         return found
-    ref = int(connection.execute(insert(root).values(path=folder).returning(root.c.id)).scalar_one())
+    ref = int(
+        connection.execute(insert(root).values(path=folder).returning(root.c.id)).scalar_one()
+    )
     start = folder.rstrip("/") + "/"
-    for inner, inner_path in connection.execute(select(root.c.id, root.c.path).where(root.c.id != ref)).all():
+    for inner, inner_path in connection.execute(
+        select(root.c.id, root.c.path).where(root.c.id != ref)
+    ).all():
         if not inner_path.startswith(start):
             continue
         prefix = literal(inner_path[len(start) :] + "/")
-        connection.execute(update(file).where(file.c.root_ref == inner).values(root_ref=ref, path=prefix.concat(file.c.path)))
+        connection.execute(
+            update(file)
+            .where(file.c.root_ref == inner)
+            .values(root_ref=ref, path=prefix.concat(file.c.path))
+        )
         connection.execute(delete(root).where(root.c.id == inner))
     return Place(ref, folder, "")
-
 
 
 def all_places(connection: Connection) -> list[Place]:

@@ -24,7 +24,11 @@ KINDS: dict[Level, Any] = {
 LEVELS = (Level.PATIENT, Level.STUDY, Level.SERIES, Level.INSTANCE)
 KEYWORDS = {level: tuple(a.keyword for a in at(level)) for level in LEVELS}
 COLUMNS = {level: tuple(a.column for a in at(level)) for level in LEVELS}
-PARENT_COLUMN = {Level.STUDY: "patient_ref", Level.SERIES: "study_ref", Level.INSTANCE: "series_ref"}
+PARENT_COLUMN = {
+    Level.STUDY: "patient_ref",
+    Level.SERIES: "study_ref",
+    Level.INSTANCE: "series_ref",
+}
 UID_COLUMN = {
     Level.STUDY: "study_instance_uid",
     Level.SERIES: "series_instance_uid",
@@ -105,7 +109,9 @@ def claims_of(level: Level, entity: Entity) -> Iterator[tuple[str, Claim]]:
 def with_claims(level: Level, entity: Entity, changed: dict[str, Claim]) -> Entity:
     """Return `entity` with these claims instead of its own."""
     claims = dict(claims_of(level, entity)) | changed
-    raw = tuple(sorted((keyword, text) for keyword, (_, text) in claims.items() if text is not None))
+    raw = tuple(
+        sorted((keyword, text) for keyword, (_, text) in claims.items() if text is not None)
+    )
     result: Entity = KINDS[level](*(value for value, _ in claims.values()), raw)
     return result
 
@@ -115,7 +121,9 @@ def differences(level: Level, row: Entity, stated: Entity) -> list[tuple[str, Cl
     if row == stated:
         return []
     ours = dict(claims_of(level, row))
-    return [(keyword, claim) for keyword, claim in claims_of(level, stated) if claim != ours[keyword]]
+    return [
+        (keyword, claim) for keyword, claim in claims_of(level, stated) if claim != ours[keyword]
+    ]
 
 
 def stored_claim(claim: Claim) -> tuple[str | None, str | None]:
@@ -148,7 +156,9 @@ def merged(level: Level, one: Entity, other: Entity) -> Entity:
     if one == other:
         return one
     ours = dict(claims_of(level, one))
-    best = {keyword: min(claim, ours[keyword], key=rank) for keyword, claim in claims_of(level, other)}
+    best = {
+        keyword: min(claim, ours[keyword], key=rank) for keyword, claim in claims_of(level, other)
+    }
     return with_claims(level, one, best)
 
 

@@ -38,7 +38,9 @@ def start(catalogue: Catalogue, command: str, arguments: str) -> int:
         login = str(os.getuid()) if hasattr(os, "getuid") else ""
     with catalogue.write() as connection:
         result = connection.execute(
-            insert(run).returning(run.c.id).values(
+            insert(run)
+            .returning(run.c.id)
+            .values(
                 command=command,
                 arguments=arguments,
                 version=__version__,
@@ -65,6 +67,8 @@ def last_done(catalogue: Catalogue, command: str) -> int:
     """Return the id of the last run of `command` that was done, 0 if there was none."""
     with catalogue.read() as connection:
         found = connection.execute(
-            select(func.max(run.c.id)).where(run.c.command == command, run.c.outcome == Outcome.DONE.value)
+            select(func.max(run.c.id)).where(
+                run.c.command == command, run.c.outcome == Outcome.DONE.value
+            )
         ).scalar()
     return int(found or 0)

@@ -55,12 +55,18 @@ def _diagram() -> str:
         for column in table.columns:
             for key in column.foreign_keys:
                 many = "|o" if column.nullable else "||"
-                lines.append(f"    {key.column.table.name} {many}--o{{ {table.name} : {column.name}")
+                lines.append(
+                    f"    {key.column.table.name} {many}--o{{ {table.name} : {column.name}"
+                )
     return "\n".join([*lines, "```", ""])
 
 
 def _table(table: Table) -> str:
-    lines = [f"\n### {table.name}\n", f"\n{_cell((table.comment or '').capitalize())}.\n", "\n| column | type | what it holds |\n|---|---|---|\n"]
+    lines = [
+        f"\n### {table.name}\n",
+        f"\n{_cell(_sentence(table.comment or ''))}.\n",
+        "\n| column | type | what it holds |\n|---|---|---|\n",
+    ]
     for column in table.columns:
         kind = re.sub(r"\(.*", "", str(column.type)).lower()
         null = "" if column.nullable else ", not null"
@@ -92,3 +98,7 @@ def _views() -> Iterator[str]:
             yield f"* keywords: {', '.join(f'`{c}`' for c in keywords)}\n"
             yield f"* computed: {', '.join(f'`{c}`' for c in others)}\n"
     engine.dispose()
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

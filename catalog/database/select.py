@@ -39,7 +39,10 @@ _JOINS: dict[Level, Any] = {
     Level.STUDY: m.study.join(m.patient),
     Level.SERIES: m.series.join(m.study).join(m.patient),
     Level.INSTANCE: m.instance.outerjoin(m.series).outerjoin(m.study).outerjoin(m.patient),
-    Level.FILE: m.file.outerjoin(m.instance).outerjoin(m.series).outerjoin(m.study).outerjoin(m.patient),
+    Level.FILE: m.file.outerjoin(m.instance)
+    .outerjoin(m.series)
+    .outerjoin(m.study)
+    .outerjoin(m.patient),
 }
 """From each level up to the patient. Outer joins keep what belongs to no patient."""
 
@@ -77,7 +80,9 @@ def selected_ids(connection: Connection, level: Level, selection: Selection) -> 
     below = [term_condition(t) for t in selection.at(*_ORDER[position + 1 :])]
     below += _free_conditions(connection, selection)
     if below and level is not Level.FILE:
-        deepest = Level.FILE if selection.statements or selection.listed is not None else Level.INSTANCE
+        deepest = (
+            Level.FILE if selection.statements or selection.listed is not None else Level.INSTANCE
+        )
         owners = select(source.c.id).select_from(_JOINS[deepest]).where(*below)
         conditions.append(source.c.id.in_(owners))
     else:
@@ -112,22 +117,35 @@ def matcher_condition(columns: Any, attribute: Attribute, matcher: Matcher) -> C
             return _any_part(
                 attribute,
                 stored,
-                lambda part: and_(part != "", part >= low if low is not None else true(), part <= high if high is not None else true()),
+                lambda part: and_(
+                    part != "",
+                    part >= low if low is not None else true(),
+                    part <= high if high is not None else true(),
+                ),
             )
         case NameLike(pattern):
             folded = columns[f"{attribute.column}_folded"]
-            named = literal("=").concat(folded).concat("=").op("GLOB")(f"*={glob_pattern(pattern)}=*")
+            named = (
+                literal("=").concat(folded).concat("=").op("GLOB")(f"*={glob_pattern(pattern)}=*")
+            )
             return and_(stored != "", named)
 
 
-def _any_part(attribute: Attribute, stored: ColumnElement[Any], condition: Any) -> ColumnElement[bool]:
+def _any_part(
+    attribute: Attribute, stored: ColumnElement[Any], condition: Any
+) -> ColumnElement[bool]:
     r"""Return whether `condition` holds for the value, or for any of several joined by `\`."""
     if not attribute.is_multi_valued:
-        return and_(stored != "", condition(stored if not attribute.is_number else cast(stored, Text)))
+        return and_(
+            stored != "", condition(stored if not attribute.is_number else cast(stored, Text))
+        )
     # JSON writes a backslash as two, so replacing two by the border of two strings splits the values.
     array = literal("[").concat(func.replace(func.json_quote(stored), "\\\\", '","')).concat("]")
     parts = func.json_each(array).table_valued("value")
-    return and_(stored != "", select(parts.c.value).where(parts.c.value != "", condition(parts.c.value)).exists())
+    return and_(
+        stored != "",
+        select(parts.c.value).where(parts.c.value != "", condition(parts.c.value)).exists(),
+    )
 
 
 def glob_pattern(pattern: str) -> str:
@@ -173,14 +191,18 @@ def _try(connection: Connection, query: Any, typed: str) -> Sequence[str]:
     try:
         return tuple(connection.execute(query).keys())
     except DatabaseError as exc:
-        raise SelectionError(f"{typed!r} is not SQL that the catalogue can answer: {exc.orig}.", typed) from exc
+        raise SelectionError(
+            f"{typed!r} is not SQL that the catalogue can answer: {exc.orig}.", typed
+        ) from exc
 
 
 def _listed_condition(connection: Connection, listed: Sequence[str]) -> ColumnElement[bool]:
     """Return the condition that an instance is named by a UID of any level, or one of its files by path."""
     values = _values(listed)
     by_path = [
-        select(m.file.c.instance_ref).where(m.file.c.root_ref == ref, m.file.c.path.in_(_values(paths)))
+        select(m.file.c.instance_ref).where(
+            m.file.c.root_ref == ref, m.file.c.path.in_(_values(paths))
+        )
         for ref, paths in _paths_by_root(connection, listed).items()
     ]
     return or_(
@@ -211,8 +233,14 @@ def _paths_by_root(connection: Connection, listed: Sequence[str]) -> dict[int, l
 def unmatched(connection: Connection, listed: Sequence[str]) -> list[str]:
     """Return those of the listed UIDs and paths that the catalogue does not know, in their order."""
     known: set[str] = set()
-    for uid in (m.instance.c.sop_instance_uid, m.series.c.series_instance_uid, m.study.c.study_instance_uid):
-        known.update(connection.execute(select(uid).where(uid.in_(_values(listed))).distinct()).scalars())
+    for uid in (
+        m.instance.c.sop_instance_uid,
+        m.series.c.series_instance_uid,
+        m.study.c.study_instance_uid,
+    ):
+        known.update(
+            connection.execute(select(uid).where(uid.in_(_values(listed))).distinct()).scalars()
+        )
     for ref, paths in _paths_by_root(connection, listed).items():
         root_path = connection.execute(select(m.root.c.path).where(m.root.c.id == ref)).scalar_one()
         found = connection.execute(

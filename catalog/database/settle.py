@@ -66,7 +66,9 @@ def _settle_chunk(connection: Connection, level: Level, refs: list[int]) -> bool
         ).tuples().all()
     )  # fmt: skip
     table = m.ENTITY_TABLES[level]
-    rows = connection.execute(select(table.c.id, *selected_columns(level)).where(table.c.id.in_(list(votes))))
+    rows = connection.execute(
+        select(table.c.id, *selected_columns(level)).where(table.c.id.in_(list(votes)))
+    )
     changed = False
     for ref, *values in rows.all():
         entity = entity_from(level, values)
@@ -81,7 +83,9 @@ def _settle_chunk(connection: Connection, level: Level, refs: list[int]) -> bool
         if won:
             changed = True
             settled: Entity = with_claims(level, entity, won)
-            connection.execute(update(table).where(table.c.id == ref).values(entity_columns(level, settled)))
+            connection.execute(
+                update(table).where(table.c.id == ref).values(entity_columns(level, settled))
+            )
     return _mark_disputed(connection, level, refs) or changed
 
 
@@ -145,7 +149,9 @@ def disputed_refs(connection: Connection, level: Level, refs: list[int] | None =
         .where(d.keyword.in_(KEYWORDS[level]), owner.is_not(None))
         .distinct()
     )
-    return set(connection.execute(query if refs is None else query.where(owner.in_(refs))).scalars())
+    return set(
+        connection.execute(query if refs is None else query.where(owner.in_(refs))).scalars()
+    )
 
 
 def _mark_disputed(connection: Connection, level: Level, refs: list[int]) -> bool:
@@ -181,9 +187,15 @@ def remove_unclaimed(connection: Connection, instances: Iterable[int]) -> int:
         if not unclaimed:
             continue
         removed += len(unclaimed)
-        connection.execute(delete(m.instance).where(m.instance.c.id.in_([row.id for row in unclaimed])))
+        connection.execute(
+            delete(m.instance).where(m.instance.c.id.in_([row.id for row in unclaimed]))
+        )
         parents = {row.series_ref for row in unclaimed if row.series_ref is not None}
-        for level, child in ((Level.SERIES, Level.INSTANCE), (Level.STUDY, Level.SERIES), (Level.PATIENT, Level.STUDY)):
+        for level, child in (
+            (Level.SERIES, Level.INSTANCE),
+            (Level.STUDY, Level.SERIES),
+            (Level.PATIENT, Level.STUDY),
+        ):
             parents = _remove_empty(connection, level, child, parents)
     return removed
 

@@ -16,7 +16,11 @@ Rows = Iterator[Sequence[Any]]
 
 @contextmanager
 def query(
-    catalogue: Catalogue, sql: str, parameters: Mapping[str, str] | None = None, *, limit_s: float = 60.0
+    catalogue: Catalogue,
+    sql: str,
+    parameters: Mapping[str, str] | None = None,
+    *,
+    limit_s: float = 60.0,
 ) -> Iterator[tuple[tuple[str, ...], Rows]]:
     """Give the column names and rows of one SQL statement.
 
@@ -37,11 +41,15 @@ def query(
     connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 10_000)
     try:
         try:
-            cursor = connection.execute(sql, {name: _typed(text) for name, text in (parameters or {}).items()})
+            cursor = connection.execute(
+                sql, {name: _typed(text) for name, text in (parameters or {}).items()}
+            )
         except sqlite3.Error as exc:
             raise _error(exc, limit_s) from exc
         if cursor.description is None:
-            raise QueryError("That SQL gives no rows; only statements that read, such as SELECT, can be run.")
+            raise QueryError(
+                "That SQL gives no rows; only statements that read, such as SELECT, can be run."
+            )
         yield tuple(entry[0] for entry in cursor.description), _rows(cursor, limit_s)
     finally:
         connection.close()
@@ -59,13 +67,19 @@ def _rows(cursor: sqlite3.Cursor, limit_s: float) -> Rows:
 
 
 def _typed(text: str) -> str | int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 and str(int(text)) == text else text
+    return (
+        int(text)
+        if text.isascii() and text.isdigit() and len(text) < 19 and str(int(text)) == text
+        else text
+    )
 
 
 def _error(exc: sqlite3.Error, limit_s: float) -> QueryError:
     reason = str(exc)
     if "interrupted" in reason:
-        return QueryError(f"The query was stopped after {limit_s:g} s. Ask for less, or raise --timeout.")
+        return QueryError(
+            f"The query was stopped after {limit_s:g} s. Ask for less, or raise --timeout."
+        )
     if "not authorized" in reason or "prohibited" in reason or "readonly" in reason:
         return QueryError(f"Only reading is allowed here ({reason}).")
     if isinstance(exc, sqlite3.ProgrammingError) and "binding" in reason.lower():

@@ -34,7 +34,9 @@ def below_condition(below: str) -> ColumnElement[bool]:
     if not below:
         return true()
     # '0' follows '/' in every encoding in use, so this is the range of paths that start with it.
-    return or_(m.file.c.path == below, and_(m.file.c.path >= below + "/", m.file.c.path < below + "0"))
+    return or_(
+        m.file.c.path == below, and_(m.file.c.path >= below + "/", m.file.c.path < below + "0")
+    )
 
 
 def known_files(catalogue: Catalogue, root_ref: int, below: str) -> Iterator[KnownFile]:
@@ -63,12 +65,20 @@ def known_files(catalogue: Catalogue, root_ref: int, below: str) -> Iterator[Kno
         last = page[-1].path
 
 
-def mark_missing(connection: Connection, files: Sequence[KnownFile], run_ref: int, now: str) -> None:
+def mark_missing(
+    connection: Connection, files: Sequence[KnownFile], run_ref: int, now: str
+) -> None:
     """Mark files as missing since `now`; their instances and what they stated stay."""
     _change(
         connection,
         [
-            {"file_id": f.id, "status": Status.MISSING.value, "last_status": f.status, "missing_since": now, "last_run_ref": run_ref}
+            {
+                "file_id": f.id,
+                "status": Status.MISSING.value,
+                "last_status": f.status,
+                "missing_since": now,
+                "last_run_ref": run_ref,
+            }
             for f in files
         ],
     )
@@ -80,7 +90,13 @@ def mark_returned(connection: Connection, files: Sequence[KnownFile], run_ref: i
     _change(
         connection,
         [
-            {"file_id": f.id, "status": f.last_status, "last_status": None, "missing_since": None, "last_run_ref": run_ref}
+            {
+                "file_id": f.id,
+                "status": f.last_status,
+                "last_status": None,
+                "missing_since": None,
+                "last_run_ref": run_ref,
+            }
             for f in files
         ],
     )
@@ -91,7 +107,10 @@ def _change(connection: Connection, rows: list[dict[str, Any]]) -> None:
     if rows:
         columns = [name for name in rows[0] if name != "file_id"]
         connection.execute(
-            update(m.file).where(m.file.c.id == bindparam("file_id")).values({c: bindparam(c) for c in columns}), rows
+            update(m.file)
+            .where(m.file.c.id == bindparam("file_id"))
+            .values({c: bindparam(c) for c in columns}),
+            rows,
         )
 
 
@@ -107,7 +126,9 @@ def _settle_owners(connection: Connection, files: Sequence[KnownFile]) -> None:
         disputed: set[int] = set()
         for chunk in in_chunks(sorted(members)):
             disputed.update(
-                connection.execute(select(table.c.id).where(table.c.id.in_(chunk), table.c.is_disputed.is_(True))).scalars()
+                connection.execute(
+                    select(table.c.id).where(table.c.id.in_(chunk), table.c.is_disputed.is_(True))
+                ).scalars()
             )
         settle(connection, level, disputed)
 
@@ -119,7 +140,9 @@ def known_by_id(catalogue: Catalogue, ids: Sequence[int]) -> list[KnownFile]:
     with catalogue.read() as connection:
         for chunk in in_chunks(ids):
             rows = connection.execute(
-                select(f.id, f.path, f.size_bytes, f.mtime_ns, f.status, f.last_status, f.instance_ref).where(f.id.in_(chunk))
+                select(
+                    f.id, f.path, f.size_bytes, f.mtime_ns, f.status, f.last_status, f.instance_ref
+                ).where(f.id.in_(chunk))
             )
             found += [KnownFile(*row) for row in rows]
     return sorted(found, key=lambda known: known.path)
@@ -144,7 +167,11 @@ def recognise_moved(connection: Connection, first_seen_after: int, run_ref: int)
     old, new = m.file.alias("old"), m.file.alias("new")
     pairs = connection.execute(
         select(old.c.id.label("old_id"), new)
-        .join_from(old, new, and_(new.c.instance_ref == old.c.instance_ref, new.c.size_bytes == old.c.size_bytes))
+        .join_from(
+            old,
+            new,
+            and_(new.c.instance_ref == old.c.instance_ref, new.c.size_bytes == old.c.size_bytes),
+        )
         .where(
             old.c.status == Status.MISSING.value,
             new.c.status != Status.MISSING.value,
@@ -170,4 +197,6 @@ def _take_over(connection: Connection, old_id: int, new: Any, run_ref: int) -> N
     connection.execute(delete(m.file).where(m.file.c.id == new.id))
     kept = {"old_id", "id", "first_run_ref", "digest"}
     values = {name: value for name, value in new._mapping.items() if name not in kept}
-    connection.execute(update(m.file).where(m.file.c.id == old_id).values(values | {"last_run_ref": run_ref}))
+    connection.execute(
+        update(m.file).where(m.file.c.id == old_id).values(values | {"last_run_ref": run_ref})
+    )

@@ -164,7 +164,9 @@ class RowWriter:
                     disputed[level].add(ref)
                 for keyword, claim in found:
                     value, raw = stored_claim(claim)
-                    stated.append({"file_ref": file_ref, "keyword": keyword, "value": value, "raw": raw})
+                    stated.append(
+                        {"file_ref": file_ref, "keyword": keyword, "value": value, "raw": raw}
+                    )
         if stated:
             connection.execute(insert(m.discrepancy), stated)
 
@@ -188,9 +190,7 @@ class RowWriter:
 
     # -- entities --------------------------------------------------------------------------
 
-    def store_records(
-        self, connection: Connection, claims: Sequence[Claims]
-    ) -> list[Placed]:
+    def store_records(self, connection: Connection, claims: Sequence[Claims]) -> list[Placed]:
         """Store what directory records state; return the rows of each.
 
         Rows made from headers stay as they are; rows made from records take in what is new.
@@ -198,7 +198,14 @@ class RowWriter:
         self._make_room()
         return [placed for placed in self._place(connection, claims, Provenance.RECORD) if placed]
 
-    def place_entity(self, connection: Connection, level: Level, parent: int | None, entity: Entity, identity: str) -> int:
+    def place_entity(
+        self,
+        connection: Connection,
+        level: Level,
+        parent: int | None,
+        entity: Entity,
+        identity: str,
+    ) -> int:
         """Store one entity known from a directory record that may have nothing below it; return its row."""
         self._make_room()
         self._resolve(connection, level, {(parent, identity): (entity, None)}, Provenance.RECORD)
@@ -236,7 +243,9 @@ class RowWriter:
             refs[level] = [None if key is None else rows[key].id for key in keys]
             parent_level = level
         return [
-            None if refs[Level.INSTANCE][i] is None else Placed(*(refs[level][i] for level in LEVELS))  # type: ignore[arg-type]
+            None
+            if refs[Level.INSTANCE][i] is None
+            else Placed(*(refs[level][i] for level in LEVELS))  # type: ignore[arg-type]
             for i in range(count)
         ]
 
@@ -259,11 +268,17 @@ class RowWriter:
             row = rows.get(key)
             if row is None:
                 rows[key] = Row(next_id, entity, provenance, False)
-                values = entity_columns(level, entity) | {"id": next_id, "provenance": provenance.value, "is_disputed": False}
+                values = entity_columns(level, entity) | {
+                    "id": next_id,
+                    "provenance": provenance.value,
+                    "is_disputed": False,
+                }
                 made.append(values | _place_values(level, key, record_type))
                 next_id += 1
             elif is_record(row):
-                best = entity if provenance is Provenance.HEADER else merged(level, row.entity, entity)
+                best = (
+                    entity if provenance is Provenance.HEADER else merged(level, row.entity, entity)
+                )
                 if best != row.entity or provenance is Provenance.HEADER:
                     rows[key] = Row(row.id, best, provenance, row.is_disputed)
                     values = entity_columns(level, best) | {"provenance": provenance.value}
@@ -278,7 +293,12 @@ def chains(connection: Connection, instances: Iterable[int]) -> Iterable[tuple[i
     """Yield (patient, study, series, instance) ids for each of the instances."""
     for chunk in in_chunks(instances):
         yield from connection.execute(
-            select(m.study.c.patient_ref, m.series.c.study_ref, m.instance.c.series_ref, m.instance.c.id)
+            select(
+                m.study.c.patient_ref,
+                m.series.c.study_ref,
+                m.instance.c.series_ref,
+                m.instance.c.id,
+            )
             .select_from(m.instance.outerjoin(m.series).outerjoin(m.study))
             .where(m.instance.c.id.in_(chunk))
         ).tuples()
@@ -304,7 +324,9 @@ def finding_values(
 def _identity(level: Level, claims: Claims) -> str:
     if level is Level.PATIENT:
         assert claims.patient is not None
-        return patient_identity(claims.patient, claims.study.study_instance_uid if claims.study else None)
+        return patient_identity(
+            claims.patient, claims.study.study_instance_uid if claims.study else None
+        )
     return str(getattr(entity_at(claims, level), UID_COLUMN[level]) or "")
 
 
@@ -345,4 +367,3 @@ def _file_values(stored: StoredFile) -> dict[str, Any]:
     values = stored._asdict()
     values["status"] = stored.status.value
     return values
-

@@ -117,7 +117,9 @@ def export(
     ended = runs.Outcome.FAILED
     try:
         book.add([_left_out_row(out) for out in plan.left_out])
-        written = write_plan(plan, order.destination, order.file_set_id, order.file_set_uid, book.report, listener)
+        written = write_plan(
+            plan, order.destination, order.file_set_id, order.file_set_uid, book.report, listener
+        )
         _store_fileset(catalogue, order, run_ref, export_ref, book.done, written)
         ended = runs.Outcome.DONE
     except KeyboardInterrupt:
@@ -125,10 +127,20 @@ def export(
         raise
     finally:
         book.flush()
-        counts = {"copied": book.copied, "bytes": book.copied_bytes, "failed": len(book.failed), "left out": len(plan.left_out)}
+        counts = {
+            "copied": book.copied,
+            "bytes": book.copied_bytes,
+            "failed": len(book.failed),
+            "left out": len(plan.left_out),
+        }
         runs.finish(catalogue, run_ref, ended, counts)
     return Outcome(
-        plan, book.copied, book.copied_bytes, tuple(book.failed), tuple(written.findings), written.dicomdir_size_bytes
+        plan,
+        book.copied,
+        book.copied_bytes,
+        tuple(book.failed),
+        tuple(written.findings),
+        written.dicomdir_size_bytes,
     )
 
 
@@ -195,7 +207,12 @@ def _left_out_row(out: LeftOut) -> ledger.ItemRow:
 
 
 def _store_fileset(
-    catalogue: Catalogue, order: Order, run_ref: int, export_ref: int, done: list[Done], written: Written
+    catalogue: Catalogue,
+    order: Order,
+    run_ref: int,
+    export_ref: int,
+    done: list[Done],
+    written: Written,
 ) -> None:
     """Store the File-set that now stands at the destination."""
     if not done:
@@ -203,7 +220,9 @@ def _store_fileset(
     try:
         dicomdir_digest = digest(str(order.destination / DICOMDIR))
     except OSError as exc:
-        raise ExportError(f"The DICOMDIR just written to {order.destination} cannot be read back: {exc.strerror}.") from exc
+        raise ExportError(
+            f"The DICOMDIR just written to {order.destination} cannot be read back: {exc.strerror}."
+        ) from exc
     instances = {d.item.file_id.path: d.item.candidate.instance_ref for d in done}
     rows = []
     for position, (depth, record) in enumerate(walk(written.fileset.records)):
@@ -216,9 +235,12 @@ def _store_fileset(
             )
         )  # fmt: skip
     with catalogue.write() as connection:
-        fileset_ref = ledger.store_fileset(
-            connection, run_ref, absolute_text(order.destination), "exported", order.file_set_uid,
-            order.file_set_id, dicomdir_digest, rows, written.findings,
-        )  # fmt: skip
+        stored = ledger.StoredFileSet(
+            absolute_text(order.destination),
+            "exported",
+            order.file_set_uid,
+            order.file_set_id,
+            dicomdir_digest,
+        )
+        fileset_ref = ledger.store_fileset(connection, run_ref, stored, rows, written.findings)
         ledger.end_export(connection, export_ref, fileset_ref)
-

@@ -15,6 +15,7 @@ from catalog.entities import Status
 from catalog.fileset.file_id import FileId
 from catalog.fileset.naming import names
 from catalog.fileset.records import record_type_for
+from catalog.normal_forms import is_uid
 
 READABLE = frozenset([Status.OK, Status.TRUNCATED, Status.REFERENCED])
 """States of a file in which it can be copied."""
@@ -88,7 +89,9 @@ def make_plan(
         assert refusal is not None
         left_out.append(LeftOut(candidate, *refusal))
     conflicts = _conflicts([candidate for candidate, _ in chosen])
-    left_out += [LeftOut(c, *conflicts[c.instance_ref]) for c, _ in chosen if c.instance_ref in conflicts]
+    left_out += [
+        LeftOut(c, *conflicts[c.instance_ref]) for c, _ in chosen if c.instance_ref in conflicts
+    ]
     chosen = [(c, source) for c, source in chosen if c.instance_ref not in conflicts]
     file_ids = names(_identity(c) for c, _ in chosen)
     items = tuple(Item(c, source, file_ids[_identity(c)]) for c, source in chosen)
@@ -131,7 +134,12 @@ def _identity(candidate: Candidate) -> tuple[str, ...]:
     uid = instance.sop_instance_uid or ""
     if study is None or series is None:
         return (uid,)
-    return candidate.patient_identity or "", study.study_instance_uid or "", series.series_instance_uid or "", uid
+    return (
+        candidate.patient_identity or "",
+        study.study_instance_uid or "",
+        series.series_instance_uid or "",
+        uid,
+    )
 
 
 Why = tuple[str, str, str]
@@ -142,7 +150,24 @@ def _refusal(candidate: Candidate) -> Why | None:
     """Return why the instance can be in no File-set, or `None`."""
     if candidate.claims.directory_record_type is None:
         known = record_type_for(candidate.claims.instance.sop_class_uid or "")
-        return "no-record-type", f"{known.name or known.uid or 'without a SOP Class'}: {known.reason}", ""
+        return (
+            "no-record-type",
+            f"{known.name or known.uid or 'without a SOP Class'}: {known.reason}",
+            "",
+        )
+    _, study, series, instance, _ = candidate.claims
+    for name, uid in (
+        ("SOP Class UID", instance.sop_class_uid),
+        ("SOP Instance UID", instance.sop_instance_uid),
+        ("Study Instance UID", study and study.study_instance_uid),
+        ("Series Instance UID", series and series.series_instance_uid),
+    ):
+        if uid and not is_uid(uid):
+            return (
+                "illegal-uid",
+                f"its {name} is no legal UID (PS3.5 §9.1), so no directory record can name it",
+                uid,
+            )
     return None
 
 
@@ -155,7 +180,10 @@ def _source(
         if candidate.files:
             return None, ("missing", "its file is missing", _path(candidate.files[0]))
         return None, ("no-file", "no file of it is known, only a directory record", "")
-    different = len({f.size_bytes for f in files}) > 1 or len({digests.get(f.file_ref, f.file_ref) for f in files}) > 1
+    different = (
+        len({f.size_bytes for f in files}) > 1
+        or len({digests.get(f.file_ref, f.file_ref) for f in files}) > 1
+    )
     if len(files) > 1 and different and not take_first:
         return None, (
             "different-bytes",

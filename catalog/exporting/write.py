@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from catalog import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from catalog.database.rows import differences, entity_at
 from catalog.dicom import claims as dicom_claims
 from catalog.dicom.elements import Element
 from catalog.dicom.header import Header, read_header
-from catalog.entities import Claims
+from catalog.entities import Claims, Level
 from catalog.errors import DestinationNotEmpty, ExportError, HeaderError, MediaFull, SourceChanged
 from catalog.events import Finished, Listener, Progress, Started
 from catalog.exporting.plan import Item, Plan
@@ -145,7 +146,9 @@ def write_plan(
     written = Written(fileset, findings)
     if copied:
         with atomic(destination / DICOMDIR) as stream:
-            written.dicomdir_size_bytes = write(stream, fileset, Writing(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME))
+            written.dicomdir_size_bytes = write(
+                stream, fileset, Writing(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
+            )
     (destination / UNFINISHED).unlink(missing_ok=True)
     sync_folder(destination)
     return written
@@ -173,20 +176,29 @@ class _Proof:
         except HeaderError as exc:
             raise SourceChanged(f"its header can no longer be read: {exc}") from exc
         if any(finding.code == "no-preamble" for finding in header.findings):
-            raise SourceChanged("it has no preamble and prefix, so it is no DICOM file of a File-set (PS3.10 §7.1)")
+            raise SourceChanged(
+                "it has no preamble and prefix, so it is no DICOM file of a File-set (PS3.10 §7.1)"
+            )
         stated = dicom_claims.claims(header.elements, header.meta).claims
         if stated is None or _identity(stated) != _identity(self.item.candidate.claims):
-            raise SourceChanged("it holds another instance than when it was indexed; index it again")
+            raise SourceChanged(
+                "it holds another instance than when it was indexed; index it again"
+            )
         elements = _with_meta_uids(header)
         built = build.instance_record(
-            elements, self.item.file_id, header.transfer_syntax_uid or "", place=self.item.file_id.path
+            elements,
+            self.item.file_id,
+            header.transfer_syntax_uid or "",
+            place=self.item.file_id.path,
         )
         if built.record is None:
             raise SourceChanged(" ".join(f.message for f in built.findings))
         self._findings += built.findings
         if header.is_truncated:
             message = "The file ends inside its Pixel Data; it was copied as it is."
-            self._findings.append(Finding("truncated", Severity.WARNING, message, self.item.file_id.path))
+            self._findings.append(
+                Finding("truncated", Severity.WARNING, message, self.item.file_id.path)
+            )
         self.proved = _Proved(built.record, elements, stated)
 
 
@@ -203,7 +215,9 @@ def _identity(claims: Claims) -> tuple[str | None, ...]:
 def _with_meta_uids(header: Header) -> dict[int, Element]:
     elements = dict(header.elements)
     for tag, meta_tag in _META_FALLBACK.items():
-        if (tag not in elements or not elements[tag].data.strip(b" \0")) and meta_tag in header.meta:
+        if (
+            tag not in elements or not elements[tag].data.strip(b" \0")
+        ) and meta_tag in header.meta:
             elements[tag] = Element(tag, "UI", header.meta[meta_tag])
     return elements
 
@@ -212,7 +226,7 @@ def _with_meta_uids(header: Header) -> dict[int, Element]:
 class _Node:
     """A PATIENT, STUDY or SERIES in the making, and the header that speaks for it best so far."""
 
-    rank: tuple[bool, str] = (True, "\U0010ffff")
+    rank: tuple[int, str] = (1 << 30, "")
     elements: dict[int, Element] = field(default_factory=dict)
     children: dict[str, _Node] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
@@ -221,23 +235,32 @@ class _Node:
 class _Tree:
     """The directory in the order of the plan.
 
-    PATIENT, STUDY and SERIES records are made from the header of one of their instances: one that
-    states what the catalogue's row says, and of those the one with the smallest SOP Instance UID.
+    PATIENT, STUDY and SERIES records are made from the header of one of their instances: the one
+    that differs least from the catalogue's row, and of those the one with the smallest SOP Instance UID.
     """
 
     def __init__(self) -> None:
         self._root = _Node()
 
     def add(self, item: Item, proved: _Proved) -> None:
-        patient, study, series, _, _ = item.candidate.claims
+        _, study, series, _, _ = item.candidate.claims
         uid = proved.claims.instance.sop_instance_uid or ""
         node = self._root
         if study is not None and series is not None:
-            keys = (item.candidate.patient_identity or "", study.study_instance_uid or "", series.series_instance_uid or "")
-            agrees = (patient == proved.claims.patient, study == proved.claims.study, series == proved.claims.series)
-            for key, agreeing in zip(keys, agrees, strict=True):
+            keys = (
+                item.candidate.patient_identity or "",
+                study.study_instance_uid or "",
+                series.series_instance_uid or "",
+            )
+            for key, level in zip(keys, (Level.PATIENT, Level.STUDY, Level.SERIES), strict=True):
                 node = node.children.setdefault(key, _Node())
-                rank = (not agreeing, uid)
+                ours, theirs = (
+                    entity_at(item.candidate.claims, level),
+                    entity_at(proved.claims, level),
+                )
+                assert ours is not None
+                assert theirs is not None
+                rank = (len(differences(level, ours, theirs)), uid)
                 if rank < node.rank:
                     node.rank, node.elements = rank, proved.elements
         node.records.append(proved.record)

@@ -58,7 +58,10 @@ def copy(source: str, target: Path, check: Callable[[BinaryIO, int], None]) -> C
                 with _writing(target):
                     writer.write(chunk)
             after = os.fstat(reader.fileno())
-            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or size != after.st_size:
+            if (before.st_size, before.st_mtime_ns) != (
+                after.st_size,
+                after.st_mtime_ns,
+            ) or size != after.st_size:
                 raise SourceChanged("the source changed while it was copied")
             with _writing(target):
                 writer.flush()

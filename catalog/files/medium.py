@@ -32,7 +32,9 @@ def medium_at(path: Path, dicomdir_names: Callable[[list[str]], list[str]]) -> M
         if path.is_dir():
             names = dicomdir_names([entry.name for entry in path.iterdir() if entry.is_file()])
             if not names:
-                raise PathError(f"{path} has no DICOMDIR. To catalogue its files all the same, use `dcat index {path}`.")
+                raise PathError(
+                    f"{path} has no DICOMDIR. To catalogue its files all the same, use `dcat index {path}`."
+                )
             folder, dicomdir = path, path / names[0]
         else:
             path.stat()

@@ -100,9 +100,15 @@ def _walk_folder(
     entries.sort(key=lambda looked: looked.name)
     for looked in entries:
         if looked.identity is not None:
-            yield from _walk_folder(looked.entry.path, prefix + looked.name, follow_links, (*ancestors, looked.identity))
+            yield from _walk_folder(
+                looked.entry.path, prefix + looked.name, follow_links, (*ancestors, looked.identity)
+            )
         elif looked.encloses:
-            yield Entry(prefix + looked.name, Kind.NOT_FOLLOWED, reason="a link to a folder that encloses it")
+            yield Entry(
+                prefix + looked.name,
+                Kind.NOT_FOLLOWED,
+                reason="a link to a folder that encloses it",
+            )
         else:
             yield from _file(prefix + looked.name, looked.entry)
 
@@ -116,7 +122,9 @@ class _Looked(NamedTuple):
     encloses: bool = False
 
 
-def _looked_at(entry: os.DirEntry[str], follow_links: bool, ancestors: tuple[Identity, ...]) -> _Looked:
+def _looked_at(
+    entry: os.DirEntry[str], follow_links: bool, ancestors: tuple[Identity, ...]
+) -> _Looked:
     name = to_text(entry.name)
     try:
         if not entry.is_dir(follow_symlinks=follow_links):
@@ -154,7 +162,9 @@ def _examined(path: str, status: os.stat_result) -> Entry:
         return Entry(path, Kind.FILE, status.st_size, status.st_mtime_ns)
     if stat.S_ISDIR(status.st_mode):
         return Entry(path, Kind.NOT_FOLLOWED, reason="a link to a folder")
-    return Entry(path, Kind.NOT_FOLLOWED, reason=_SPECIAL.get(stat.S_IFMT(status.st_mode), "a special file"))
+    return Entry(
+        path, Kind.NOT_FOLLOWED, reason=_SPECIAL.get(stat.S_IFMT(status.st_mode), "a special file")
+    )
 
 
 def _why(exc: OSError) -> str:

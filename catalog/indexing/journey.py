@@ -70,7 +70,11 @@ class Counts:
 
     def as_dict(self) -> dict[str, int]:
         """Return all counts by name, for the run's row."""
-        return {"files": self.files, **dict(self.done), **{f"status {k}": v for k, v in self.by_status.items()}}
+        return {
+            "files": self.files,
+            **dict(self.done),
+            **{f"status {k}": v for k, v in self.by_status.items()},
+        }
 
 
 @dataclass(slots=True)
@@ -148,14 +152,20 @@ def _place(catalogue: Catalogue, path: Path) -> _Place:
         if path.is_dir():
             return _Place(*roots.place_for(connection, folder))
         place = roots.place_for(connection, absolute_text(Path(os.path.realpath(path)).parent))
-        below = f"{place.below}/{folder.rpartition('/')[2]}" if place.below else folder.rpartition("/")[2]
+        below = (
+            f"{place.below}/{folder.rpartition('/')[2]}"
+            if place.below
+            else folder.rpartition("/")[2]
+        )
         return _Place(place.root_ref, place.root_path, below)
 
 
 class _Indexing:
     """The state of one run."""
 
-    def __init__(self, catalogue: Catalogue, settings: Settings, run_ref: int, listener: Listener) -> None:
+    def __init__(
+        self, catalogue: Catalogue, settings: Settings, run_ref: int, listener: Listener
+    ) -> None:
         self.catalogue = catalogue
         self.settings = settings
         self.run_ref = run_ref
@@ -255,7 +265,9 @@ class _Indexing:
 
     def _notice_unlisted(self, place: _Place, entry: Entry) -> None:
         path = entry.path.rstrip("/")
-        message = f"{place.root}/{path}: {entry.reason}. What the catalogue knows of it stays as it is."
+        message = (
+            f"{place.root}/{path}: {entry.reason}. What the catalogue knows of it stays as it is."
+        )
         self.listener(Noticed(Finding("folder-unlisted", Severity.ERROR, message, path)))
         self.counts.done["unlisted"] += 1
 
@@ -290,7 +302,9 @@ class _Indexing:
     def _mark_gone(self) -> None:
         now = runs.now_text()
         for start in range(0, len(self._gone), BATCH_FILES):
-            files = stored_files.known_by_id(self.catalogue, self._gone[start : start + BATCH_FILES].tolist())
+            files = stored_files.known_by_id(
+                self.catalogue, self._gone[start : start + BATCH_FILES].tolist()
+            )
             with self.catalogue.write() as connection:
                 stored_files.mark_missing(connection, files, self.run_ref, now)
 
@@ -305,4 +319,6 @@ class _Indexing:
 
 def _unread(entry: Entry) -> Reading:
     """Return the reading of an entry that is not a file to open."""
-    return Reading(StoredFile(entry.path, status=Status(entry.kind.value), error=entry.reason), None)
+    return Reading(
+        StoredFile(entry.path, status=Status(entry.kind.value), error=entry.reason), None
+    )

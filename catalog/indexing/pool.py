@@ -84,7 +84,11 @@ def _one_by_one(chunk: Chunk) -> list[Reading]:
 
 def _killer(path: str) -> Reading:
     error = "reading it ended the reader process"
-    finding = Finding("reader-killed", Severity.ERROR, "The process that read the file died. The file will be tried again by the next run.")
+    finding = Finding(
+        "reader-killed",
+        Severity.ERROR,
+        "The process that read the file died. The file will be tried again by the next run.",
+    )
     return Reading(StoredFile(path, status=Status.UNREADABLE, error=error), None, (finding,))
 
 
@@ -106,4 +110,3 @@ def _prepare_worker() -> None:
 def _end_with(sentinel: int) -> None:
     wait([sentinel])
     os._exit(1)
-

@@ -40,7 +40,10 @@ def read(root: str, path: str) -> Reading:
                 reading = _read(stream, path, before.st_size, before.st_mtime_ns)
                 after = os.fstat(stream.fileno())
         except OSError as exc:
-            return Reading(StoredFile(path, status=Status.UNREADABLE, error=f"cannot be read: {exc.strerror}"), None)
+            return Reading(
+                StoredFile(path, status=Status.UNREADABLE, error=f"cannot be read: {exc.strerror}"),
+                None,
+            )
         if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
             break
         if attempt == 2:
@@ -76,12 +79,16 @@ def _read(stream: BinaryIO, path: str, size_bytes: int, mtime_ns: int) -> Readin
         raise
     except Exception as exc:  # noqa: BLE001 - one odd file must not end a run over a million
         message = f"dcat itself failed on this file ({type(exc).__name__}: {exc}); please report it"
-        return failed(Status.UNREADABLE, message, Finding("reader-defect", Severity.ERROR, message + "."))
+        return failed(
+            Status.UNREADABLE, message, Finding("reader-defect", Severity.ERROR, message + ".")
+        )
     findings = header.findings + noticed
     if stated is None:
         return Reading(stored._replace(status=Status.INCOMPLETE, error=reason), None, findings)
     if header.is_truncated:
-        stored = stored._replace(status=Status.TRUNCATED, error="the file ends inside its Pixel Data")
+        stored = stored._replace(
+            status=Status.TRUNCATED, error="the file ends inside its Pixel Data"
+        )
     return Reading(stored, with_record_type(stated), findings)
 
 

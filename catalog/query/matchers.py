@@ -73,7 +73,8 @@ class Between:
     def accepts(self, attribute: Attribute, stored: Value) -> bool:
         """Return whether `stored` lies in the range."""
         return any(
-            (self.low is None or str(part) >= self.low) and (self.high is None or str(part) <= self.high)
+            (self.low is None or str(part) >= self.low)
+            and (self.high is None or str(part) <= self.high)
             for part in parts(attribute, stored)
         )
 
@@ -92,7 +93,10 @@ class NameLike:
         """Return whether any group of any name fits the pattern."""
         if stored is None or stored == "":
             return False
-        return _expression(f"*={self.pattern}=*").fullmatch(f"={folded_name(str(stored))}=") is not None
+        return (
+            _expression(f"*={self.pattern}=*").fullmatch(f"={folded_name(str(stored))}=")
+            is not None
+        )
 
 
 Matcher = Anything | Empty | Equal | Like | Between | NameLike

@@ -24,7 +24,9 @@ WILDCARD_VRS = frozenset(["AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", 
 _ALIASES = {keyword.lower(): keyword for keyword in BY_KEYWORD}
 _ISO_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
-_DT_RANGE = re.compile(r"(\d{4,14}(?:\.\d{1,6})?(?:[+-]\d{4})?)?-(\d{4,14}(?:\.\d{1,6})?(?:[+-]\d{4})?)?", re.ASCII)
+_DT_RANGE = re.compile(
+    r"(\d{4,14}(?:\.\d{1,6})?(?:[+-]\d{4})?)?-(\d{4,14}(?:\.\d{1,6})?(?:[+-]\d{4})?)?", re.ASCII
+)
 _LAST_OF_ALL = "~"
 
 
@@ -40,7 +42,9 @@ def attribute_named(keyword: str) -> Attribute:
     if found is None or BY_KEYWORD[found].level is Level.FILE:
         near = difflib.get_close_matches(keyword.lower(), _ALIASES, n=1)
         hint = f" Did you mean {_ALIASES[near[0]]}?" if near else ""
-        raise SelectionError(f"{keyword!r} is not a keyword that the catalogue keeps.{hint}", keyword)
+        raise SelectionError(
+            f"{keyword!r} is not a keyword that the catalogue keeps.{hint}", keyword
+        )
     return BY_KEYWORD[found]
 
 
@@ -68,7 +72,9 @@ def key_terms(pairs: Sequence[str]) -> tuple[Term, ...]:
     for pair in pairs:
         keyword, equals, value = pair.partition("=")
         if not equals:
-            raise SelectionError(f"{pair!r} is not of the form KEYWORD=VALUE, such as Modality=CT.", pair)
+            raise SelectionError(
+                f"{pair!r} is not of the form KEYWORD=VALUE, such as Modality=CT.", pair
+            )
         values.setdefault(attribute_named(keyword).keyword, []).append(value)
     return tuple(term(keyword, texts) for keyword, texts in values.items())
 
@@ -99,7 +105,9 @@ def selection(
         As `key_terms` does.
     """
     terms = [term(keyword, values) for keyword, values in options if values]
-    lines = None if listed is None else tuple(line.rstrip("\r\n") for line in listed if line.strip())
+    lines = (
+        None if listed is None else tuple(line.rstrip("\r\n") for line in listed if line.strip())
+    )
     return Selection(
         merged([*terms, *key_terms(keys)]), tuple(conditions), tuple(statements), lines, text
     )
@@ -141,7 +149,8 @@ def _uids(attribute: Attribute, text: str) -> Matcher:
     for value in values:
         if not _UID.fullmatch(value):
             raise SelectionError(
-                f"{value!r} is not a UID; {attribute.keyword} takes whole UIDs, several joined by commas.", text
+                f"{value!r} is not a UID; {attribute.keyword} takes whole UIDs, several joined by commas.",
+                text,
             )
     return Equal(tuple(values))
 
@@ -181,8 +190,16 @@ def _date_times(attribute: Attribute, text: str) -> Matcher:
     if form is not None:
         return Equal((form,))
     found = _DT_RANGE.fullmatch(text)
-    ends = [None if not end else normal_forms.date_time(end) for end in found.groups()] if found else []
-    if not found or not any(ends) or any(end and form is None for end, form in zip(found.groups(), ends, strict=True)):
+    ends = (
+        [None if not end else normal_forms.date_time(end) for end in found.groups()]
+        if found
+        else []
+    )
+    if (
+        not found
+        or not any(ends)
+        or any(end and form is None for end, form in zip(found.groups(), ends, strict=True))
+    ):
         raise SelectionError(
             f"{text!r} is not a date and time or range for {attribute.keyword}. "
             "Write 20240131120000, 20240101-20240131235959, 20240101- or -20240131.",
@@ -193,7 +210,9 @@ def _date_times(attribute: Attribute, text: str) -> Matcher:
 
 def _range(attribute: Attribute, text: str, low: str | None, high: str | None) -> Matcher:
     if low is not None and high is not None and low > high + _LAST_OF_ALL:
-        raise SelectionError(f"The range {text!r} for {attribute.keyword} ends before it begins.", text)
+        raise SelectionError(
+            f"The range {text!r} for {attribute.keyword} ends before it begins.", text
+        )
     return Between(low, None if high is None else high + _LAST_OF_ALL)
 
 

@@ -50,7 +50,9 @@ class Selection:
     @property
     def is_everything(self) -> bool:
         """Whether nothing was asked, so that all is selected."""
-        return not self.terms and not self.conditions and not self.statements and self.listed is None
+        return (
+            not self.terms and not self.conditions and not self.statements and self.listed is None
+        )
 
     def at(self, *levels: Level) -> tuple[Term, ...]:
         """Return the terms whose attribute belongs to one of `levels`."""
