@@ -125,17 +125,10 @@ def import_medium(
     directory = read(data)
     with catalogue.writer_lock():
         catalogue.mark_dead_runs()
-        run_ref = runs.start(catalogue, "import", arguments)
-        journey = _Importing(catalogue, medium, directory, run_ref, listener)
-        outcome = runs.Outcome.FAILED
-        try:
+        with runs.recorded(catalogue, "import", arguments) as run:
+            journey = _Importing(catalogue, medium, directory, run.ref, listener)
+            run.counts = journey.imported.as_dict
             journey.run(hashlib.sha256(data).hexdigest())
-            outcome = runs.Outcome.DONE
-        except KeyboardInterrupt:
-            outcome = runs.Outcome.INTERRUPTED
-            raise
-        finally:
-            runs.finish(catalogue, run_ref, outcome, journey.imported.as_dict())
     return journey.imported
 
 

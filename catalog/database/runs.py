@@ -5,7 +5,9 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -30,8 +32,30 @@ def now_text() -> str:
     return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
-def start(catalogue: Catalogue, command: str, arguments: str) -> int:
-    """Record that a run begins; return its id."""
+@dataclass(slots=True)
+class Run:
+    """A run under way: its id, and what gives its counts when it ends."""
+
+    ref: int
+    counts: Callable[[], Mapping[str, int]] = dict
+
+
+@contextmanager
+def recorded(catalogue: Catalogue, command: str, arguments: str) -> Iterator[Run]:
+    """Record the block as a run: that it began, how it ended, and what it counted."""
+    run_under_way = Run(_start(catalogue, command, arguments))
+    outcome = Outcome.FAILED
+    try:
+        yield run_under_way
+        outcome = Outcome.DONE
+    except KeyboardInterrupt:
+        outcome = Outcome.INTERRUPTED
+        raise
+    finally:
+        _finish(catalogue, run_under_way.ref, outcome, run_under_way.counts())
+
+
+def _start(catalogue: Catalogue, command: str, arguments: str) -> int:
     try:
         login = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
@@ -53,8 +77,9 @@ def start(catalogue: Catalogue, command: str, arguments: str) -> int:
         return int(result.scalar_one())
 
 
-def finish(catalogue: Catalogue, run_ref: int, outcome: Outcome, counts: Mapping[str, int]) -> None:
-    """Record how a run ended and what it did."""
+def _finish(
+    catalogue: Catalogue, run_ref: int, outcome: Outcome, counts: Mapping[str, int]
+) -> None:
     with catalogue.write() as connection:
         connection.execute(
             update(run)

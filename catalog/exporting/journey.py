@@ -102,38 +102,32 @@ def export(
         If the destination cannot be used or written.
     """
     check_destination(order.destination, plan.size_bytes)
-    run_ref = runs.start(catalogue, "export", arguments)
-    with catalogue.write() as connection:
-        export_ref = ledger.begin_export(
-            connection,
-            run_ref,
-            absolute_text(order.destination),
-            order.selection.text,
-            order.file_set_uid,
-            order.reason,
-            order.recipient,
-        )
-    book = _Book(catalogue, export_ref)
-    ended = runs.Outcome.FAILED
-    try:
-        book.add([_left_out_row(out) for out in plan.left_out])
-        written = write_plan(
-            plan, order.destination, order.file_set_id, order.file_set_uid, book.report, listener
-        )
-        _store_fileset(catalogue, order, run_ref, export_ref, book.done, written)
-        ended = runs.Outcome.DONE
-    except KeyboardInterrupt:
-        ended = runs.Outcome.INTERRUPTED
-        raise
-    finally:
-        book.flush()
-        counts = {
-            "copied": book.copied,
-            "bytes": book.copied_bytes,
-            "failed": len(book.failed),
-            "left out": len(plan.left_out),
-        }
-        runs.finish(catalogue, run_ref, ended, counts)
+    with runs.recorded(catalogue, "export", arguments) as run:
+        with catalogue.write() as connection:
+            export_ref = ledger.begin_export(
+                connection,
+                run.ref,
+                absolute_text(order.destination),
+                order.selection.text,
+                order.file_set_uid,
+                order.reason,
+                order.recipient,
+            )
+        book = _Book(catalogue, export_ref, len(plan.left_out))
+        run.counts = book.counts
+        try:
+            book.add([_left_out_row(out) for out in plan.left_out])
+            written = write_plan(
+                plan,
+                order.destination,
+                order.file_set_id,
+                order.file_set_uid,
+                book.report,
+                listener,
+            )
+            _store_fileset(catalogue, order, run.ref, export_ref, book.done, written)
+        finally:
+            book.flush()
     return Outcome(
         plan,
         book.copied,
@@ -147,13 +141,23 @@ def export(
 class _Book:
     """Writes the ledger's items in batches."""
 
-    def __init__(self, catalogue: Catalogue, export_ref: int) -> None:
+    def __init__(self, catalogue: Catalogue, export_ref: int, left_out: int) -> None:
+        self._left_out = left_out
         self.copied = self.copied_bytes = 0
         self.failed: list[tuple[Item, str]] = []
         self.done: list[Done] = []
         self._catalogue = catalogue
         self._export_ref = export_ref
         self._waiting: list[ledger.ItemRow] = []
+
+    def counts(self) -> dict[str, int]:
+        """Return what was done, for the run's row."""
+        return {
+            "copied": self.copied,
+            "bytes": self.copied_bytes,
+            "failed": len(self.failed),
+            "left out": self._left_out,
+        }
 
     def report(self, done: Done) -> None:
         item = done.item

@@ -121,20 +121,15 @@ def index(
     with catalogue.writer_lock():
         catalogue.mark_dead_runs()
         since = runs.last_done(catalogue, "index")
-        run_ref = runs.start(catalogue, "index", arguments)
-        journey = _Indexing(catalogue, settings, run_ref, listener)
-        outcome = runs.Outcome.FAILED
-        try:
+        with runs.recorded(catalogue, "index", arguments) as run:
+            journey = _Indexing(catalogue, settings, run.ref, listener)
+            run.counts = journey.counts.as_dict
             listener(Started(STAGE, total, "files"))
-            journey.run([_place(catalogue, path) for path in paths], total)
-            journey.join_moved(since)
-            outcome = runs.Outcome.DONE
-        except KeyboardInterrupt:
-            outcome = runs.Outcome.INTERRUPTED
-            raise
-        finally:
-            listener(Finished(STAGE, journey.counts.files))
-            runs.finish(catalogue, run_ref, outcome, journey.counts.as_dict())
+            try:
+                journey.run([_place(catalogue, path) for path in paths], total)
+                journey.join_moved(since)
+            finally:
+                listener(Finished(STAGE, journey.counts.files))
     return journey.counts
 
 

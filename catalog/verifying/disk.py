@@ -1,0 +1,182 @@
+"""The catalogue against the disk. Only reads; what differs is given back and counted in the run's row."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from catalog.database import fetch, roots, runs, stored_files
+from catalog.database.catalogue import Catalogue
+from catalog.entities import Status
+from catalog.errors import PathError
+from catalog.events import Finished, Listener, Progress, Started, ignore
+from catalog.files.paths import absolute_text, from_text, on_disk
+from catalog.files.walk import Kind, walk
+from catalog.query.selection import Selection
+
+STAGE = "Verifying"
+BATCH_FILES = 200
+
+
+class Difference(NamedTuple):
+    """One file that is not as the catalogue says: `state` is missing, changed, unindexed or unknown."""
+
+    state: str
+    path: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Verified:
+    """What a verification met: counts by state, `same` for what is as it should be."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    differences: list[Difference] = field(default_factory=list)
+
+    def note(self, state: str, path: str, detail: str) -> None:
+        """Count and keep one difference."""
+        self.counts[state] += 1
+        self.differences.append(Difference(state, path, detail))
+
+
+def verify_roots(
+    catalogue: Catalogue,
+    places: Sequence[Path] = (),
+    arguments: str = "",
+    listener: Listener = ignore,
+) -> Verified:
+    """Compare the catalogue with the disk by name, size and time, everywhere or at `places`.
+
+    Files are not opened.
+
+    Raises
+    ------
+    PathError
+        If a place was never indexed.
+    """
+    with catalogue.read() as connection:
+        if places:
+            chosen = []
+            for path in places:
+                place = roots.place_of(connection, absolute_text(path))
+                if place is None:
+                    raise PathError(
+                        f"{path} was never indexed; there is nothing to verify it against."
+                    )
+                chosen.append(place)
+        else:
+            chosen = roots.all_places(connection)
+    result = Verified()
+    with runs.recorded(catalogue, "verify", arguments) as run:
+        run.counts = lambda: dict(result.counts)
+        listener(Started(STAGE, None, "files"))
+        for place in chosen:
+            _verify_place(catalogue, place, result, listener)
+        listener(Finished(STAGE, result.counts.total()))
+    return result
+
+
+def _verify_place(
+    catalogue: Catalogue, place: roots.Place, result: Verified, listener: Listener
+) -> None:
+    known = stored_files.known_files(catalogue, place.root_ref, place.below)
+    root = place.root_path.rstrip("/")
+    own = absolute_text(catalogue.path)
+    owned = {own, *(f"{own}-{suffix}" for suffix in ("wal", "shm", "lock", "journal"))}
+    row = next(known, None)
+    entries = walk(from_text(place.root_path), place.below)
+    while True:
+        try:
+            entry = next(entries, None)
+        except PathError as exc:
+            result.note("unknown", place.root_path, str(exc))
+            return
+        if entry is None:
+            break
+        while row is not None and row.path < entry.path:
+            _missing(row, root, result)
+            row = next(known, None)
+        if entry.kind is Kind.UNLISTED:
+            result.note("unknown", f"{root}/{entry.path}", entry.reason)
+            while row is not None and row.path.startswith(entry.path):
+                row = next(known, None)
+            continue
+        found = row if row is not None and row.path == entry.path else None
+        if found is not None:
+            row = next(known, None)
+        full = f"{root}/{entry.path}"
+        if full in owned:
+            continue
+        if found is None:
+            result.note("unindexed", full, "it is on disk and not in the catalogue")
+        elif found.status == Status.MISSING:
+            result.note("unindexed", full, "it is back; the catalogue has it as missing")
+        elif entry.kind is Kind.FILE and (found.size_bytes, found.mtime_ns) != (
+            entry.size_bytes,
+            entry.mtime_ns,
+        ):
+            result.note("changed", full, _change(found.size_bytes, entry.size_bytes))
+        else:
+            result.counts["same"] += 1
+        if result.counts.total() % BATCH_FILES == 0:
+            listener(Progress(STAGE, result.counts.total(), None))
+    while row is not None:
+        _missing(row, root, result)
+        row = next(known, None)
+
+
+_KNOWN_MISSING = "known as missing"
+_GONE = "it is in the catalogue and not on disk"
+
+
+def _missing(row: stored_files.KnownFile, root: str, result: Verified) -> None:
+    detail = _KNOWN_MISSING if row.status == Status.MISSING else _GONE
+    result.note("missing", f"{root}/{row.path}", detail)
+
+
+def _change(before: int | None, now: int) -> str:
+    if before != now:
+        return f"{before} bytes when indexed, {now} now"
+    return "same size, another modification time"
+
+
+def verify_selection(
+    catalogue: Catalogue, selection: Selection, arguments: str = "", listener: Listener = ignore
+) -> Verified:
+    """Compare the files of the selected instances with the disk by name, size and time.
+
+    Raises
+    ------
+    SelectionError
+        If the selection holds SQL that cannot be run.
+    """
+    result = Verified()
+    with runs.recorded(catalogue, "verify", arguments) as run:
+        run.counts = lambda: dict(result.counts)
+        listener(Started(STAGE, None, "files"))
+        for candidate in fetch.candidates(catalogue, selection):
+            _verify_candidate(candidate, result)
+        listener(Finished(STAGE, result.counts.total()))
+    return result
+
+
+def _verify_candidate(candidate: fetch.Candidate, result: Verified) -> None:
+    for file in candidate.files:
+        full = f"{file.root.rstrip('/')}/{file.path}"
+        try:
+            status = os.stat(on_disk(file.root, file.path))  # noqa: PTH116
+        except OSError as exc:
+            known = _KNOWN_MISSING if file.status is Status.MISSING else _GONE
+            result.note("missing", full, f"{known} ({exc.strerror})")
+            continue
+        if (status.st_size, status.st_mtime_ns) != (file.size_bytes, file.mtime_ns):
+            result.note("changed", full, _change(file.size_bytes, status.st_size))
+        else:
+            result.counts["same"] += 1
+    if not candidate.files:
+        uid = candidate.claims.instance.sop_instance_uid or ""
+        result.note("missing", uid, "no file of this instance is known, only a directory record")
