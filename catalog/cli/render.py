@@ -18,6 +18,9 @@ from rich.cells import cell_len, set_cell_size
 SAMPLE_ROWS = 1000
 """Rows from which a table's column widths are taken; the rest streams."""
 
+_AMOUNTS = frozenset(["Size"])
+"""Columns of text that stand to the right, as numbers do."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -97,10 +100,14 @@ def _write_json(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: Text
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
     """Write rows in aligned columns: cut to the terminal's width on a terminal, whole elsewhere."""
     source = iter(rows)
-    sample = [[plain(cell) for cell in row] for row in islice(source, SAMPLE_ROWS)]
-    if not sample:
+    first = [list(row) for row in islice(source, SAMPLE_ROWS)]
+    if not first:
         return
-    numeric = [all(_is_number(row[i]) for row in sample) for i in range(len(columns))]
+    sample = [[plain(cell) for cell in row] for row in first]
+    numeric = [
+        name in _AMOUNTS or all(isinstance(row[i], int | float | None) for row in first)
+        for i, name in enumerate(columns)
+    ]
     widths = [
         max([cell_len(name), *(cell_len(row[i]) for row in sample)])
         for i, name in enumerate(columns)
@@ -117,10 +124,6 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: Text
     out.write(dim + "  ".join("─" * width for width in widths) + reset + "\n")
     for row in chain(sample, ([plain(cell) for cell in row] for row in source)):
         out.write(_line(row, widths, numeric, limit) + "\n")
-
-
-def _is_number(text: str) -> bool:
-    return text == "" or text.replace(",", "").replace(".", "", 1).lstrip("-").isdigit()
 
 
 def _line(
