@@ -6,7 +6,7 @@ from datetime import date as calendar_date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from catalog import normal_forms as nf
@@ -202,6 +202,8 @@ NUMBERS = st.one_of(
 
 
 @given(NUMBERS | st.text(max_size=20))
+@example("1e-400")
+@example("123456789.1234567")
 def test_a_number_is_never_lost(text: str) -> None:
     for vr in ("IS", "US", "DS"):
         value, raw = nf.normal(vr, False, text)
@@ -265,6 +267,7 @@ def test_fold(text: str, folded: str) -> None:
 
 
 @given(st.text(max_size=12))
+@example("℻")
 def test_folding_twice_changes_nothing(text: str) -> None:
     assert nf.fold(nf.fold(text)) == nf.fold(text)
 

@@ -39,6 +39,12 @@ _TABLES = {
 """Columns of the table for people; every other format has all columns."""
 
 _SHORT = {
+    "PatientName": "Name",
+    "StudyDate": "Date",
+    "StudyDescription": "Description",
+    "SeriesDescription": "Description",
+    "SeriesNumber": "Series",
+    "InstanceNumber": "Number",
     "NumberOfPatientRelatedStudies": "Studies",
     "NumberOfPatientRelatedInstances": "Instances",
     "NumberOfStudyRelatedInstances": "Instances",

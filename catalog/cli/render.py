@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import chain, islice
@@ -20,6 +21,9 @@ SAMPLE_ROWS = 1000
 
 _AMOUNTS = frozenset(["Size"])
 """Columns of text that stand to the right, as numbers do."""
+
+_KEEPS_END = re.compile(r"/|DICOM/|[0-9]+(\.[0-9]+){3,}")
+"""How cells begin whose end matters more."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -114,13 +118,20 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: Text
     ]
     limit = shutil.get_terminal_size((80, 24)).columns if out.isatty() else None
     if limit is not None:
-        widths = fitted(widths, limit, [cell_len(name) for name in columns])
+        # Amounts and dates are never cut, as half of one is a wrong one; headings are.
+        inside = [max(cell_len(row[i]) for row in sample) for i in range(len(columns))]
+        whole = [n or name.endswith("Date") for n, name in zip(numeric, columns, strict=True)]
+        tiers = [
+            [w if keep else min(w, tier) for w, keep in zip(inside, whole, strict=True)]
+            for tier in (10, 6, 3)
+        ]
+        widths = fitted(widths, limit, tiers)
     bold, dim, reset = (
         ("\x1b[1m", "\x1b[2m", "\x1b[0m")
         if out.isatty() and not os.environ.get("NO_COLOR")
         else ("", "", "")
     )
-    out.write(bold + _line(columns, widths, [False] * len(columns), limit) + reset + "\n")
+    out.write(bold + _line(columns, widths, numeric, limit) + reset + "\n")
     out.write(dim + "  ".join("─" * width for width in widths) + reset + "\n")
     for row in chain(sample, ([plain(cell) for cell in row] for row in source)):
         out.write(_line(row, widths, numeric, limit) + "\n")
@@ -133,28 +144,37 @@ def _line(
     for cell, width, to_right in zip(cells, widths, right, strict=True):
         length = cell_len(cell)
         if length > width and limit is not None:
-            parts.append(set_cell_size(cell, width - 1) + "…" if width > 1 else "…")
+            parts.append(_cut(cell, width))
         else:
             pad = " " * (width - length)
             parts.append(pad + cell if to_right else cell + pad)
     return "  ".join(parts).rstrip()
 
 
-def fitted(widths: Sequence[int], limit: int, least: Sequence[int]) -> list[int]:
-    """Return column widths that fit into `limit` cells, taking from the widest first."""
+def _cut(cell: str, width: int) -> str:
+    """Return `cell` cut to `width` cells: paths and UIDs keep their end, which tells them apart."""
+    if width < 2:
+        return "…"
+    if _KEEPS_END.match(cell):
+        return "…" + set_cell_size(cell[::-1], width - 1)[::-1]
+    return set_cell_size(cell, width - 1) + "…"
+
+
+def fitted(widths: Sequence[int], limit: int, tiers: Sequence[Sequence[int]]) -> list[int]:
+    """Return column widths that fit into `limit` cells, if that is possible at all.
+
+    The widest column gives first; none goes below its width in the first of `tiers` before every
+    column has come down to that, then the same with the next tier.
+    """
     result = list(widths)
-    floor = [min(width, max(4, minimum)) for width, minimum in zip(widths, least, strict=True)]
     excess = sum(result) + 2 * (len(result) - 1) - limit
-    while excess > 0:
-        candidates = [i for i in range(len(result)) if result[i] > floor[i]]
-        if not candidates:
-            floor = [min(width, 4) for width in floor]
-            candidates = [i for i in range(len(result)) if result[i] > floor[i]]
+    for floor in tiers:
+        while excess > 0:
+            candidates = [i for i in range(len(result)) if result[i] > max(floor[i], 1)]
             if not candidates:
                 break
-        widest = max(candidates, key=lambda i: result[i])
-        result[widest] -= 1
-        excess -= 1
+            result[max(candidates, key=lambda i: result[i])] -= 1
+            excess -= 1
     return result
 
 
@@ -193,7 +213,13 @@ def size_text(size_bytes: int) -> str:
 
 
 def say(text: str = "") -> None:
-    """Write a message to standard error."""
+    """Write a message to standard error, broken into lines where that is a terminal."""
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size((80, 24)).columns
+        indent = " " * (len(text) - len(text.lstrip()) + 2)
+        text = textwrap.fill(
+            text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
     print(text, file=sys.stderr)  # noqa: T201 - the one place that prints messages
 
 
