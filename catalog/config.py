@@ -80,6 +80,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
             raise ConfigError(
                 f"In the configuration file {path}, {key} must be of type {_KEYS[key].__name__}."
             )
+    if values.get("index.jobs", 1) < 1:
+        raise ConfigError(f"In the configuration file {path}, index.jobs must be 1 or more.")
     return Config(
         values.get("database"), values.get("index.jobs"), values.get("index.follow_links")
     )
@@ -121,7 +123,12 @@ def _sqlite_path(text: str) -> Path:
         return Path(text).expanduser()
     if scheme == "sqlite":
         # SQLAlchemy's form: three slashes before a relative path, four before an absolute one.
-        return Path(rest.removeprefix("/")).expanduser()
+        path = rest.removeprefix("/")
+        if not path:
+            raise ConfigError(
+                "sqlite:/// names no file; write sqlite:///catalogue.db, or just the path."
+            )
+        return Path(path).expanduser()
     raise ConfigError(
         f"{scheme}:// is no database that this version of dcat can use; give a file, or sqlite:///file."
     )

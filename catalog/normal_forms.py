@@ -100,7 +100,8 @@ def decimal(text: str) -> float | None:
     if not _DS.fullmatch(text):
         return None
     number = float(text)
-    return number if math.isfinite(number) else None
+    is_lost = number == 0 and text.strip("+-").lower().partition("e")[0].strip("0.") != ""
+    return number if math.isfinite(number) and not is_lost else None
 
 
 def normal(vr: str, multi_valued: bool, text: str | None) -> tuple[Value, str | None]:
@@ -153,9 +154,14 @@ def fold(text: str) -> str:
 
     Letters whose plain form is not a decomposition are spelled out (`ß` → `ss`, `ø` → `o`).
     """
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(_PLAIN.get(c, c) for c in plain if not unicodedata.combining(c))
-    return unicodedata.normalize("NFKC", plain)
+    plain = text
+    while True:  # a symbol may decompose into capitals: twice is the most that any text needs
+        before = plain
+        plain = unicodedata.normalize("NFKD", plain.casefold())
+        plain = "".join(_PLAIN.get(c, c) for c in plain if not unicodedata.combining(c))
+        plain = unicodedata.normalize("NFKC", plain)
+        if plain == before:
+            return plain
 
 
 _PLAIN = {

@@ -96,6 +96,8 @@ def test_the_column_follows_from_the_keyword(keyword: str, column: str) -> None:
         ("PerformingPhysicianName", False, True),
     ],
 )
-def test_how_a_column_holds_its_values(keyword: str, is_number: bool, is_multi_valued: bool) -> None:
+def test_how_a_column_holds_its_values(
+    keyword: str, is_number: bool, is_multi_valued: bool
+) -> None:
     attribute = BY_KEYWORD[keyword]
     assert (attribute.is_number, attribute.is_multi_valued) == (is_number, is_multi_valued)

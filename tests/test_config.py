@@ -104,7 +104,9 @@ OPTION, VARIABLE, FILE = "/option.db", "/variable.db", "/file.db"
     ],
     ids=["option", "variable", "empty variable", "file", "option alone"],
 )
-def test_who_says_where_the_catalogue_is(option: str | None, environment: dict[str, str], config: Config, path: str, said_by: str) -> None:
+def test_who_says_where_the_catalogue_is(
+    option: str | None, environment: dict[str, str], config: Config, path: str, said_by: str
+) -> None:
     place = database_place(option, config, environment)
     assert (place.path, place.said_by) == (Path(path), said_by)
 

@@ -190,7 +190,9 @@ def test_decimal(text: str, number: float | None) -> None:
         ("DT", False, "x", (None, "x")),
     ],
 )
-def test_normal(vr: str, multi_valued: bool, text: str | None, expected: tuple[object, object]) -> None:
+def test_normal(
+    vr: str, multi_valued: bool, text: str | None, expected: tuple[object, object]
+) -> None:
     assert nf.normal(vr, multi_valued, text) == expected
 
 
@@ -215,7 +217,10 @@ def test_a_number_is_never_lost(text: str) -> None:
             assert (value, raw) == (None, text)
 
 
-@given(st.sampled_from(["DA", "TM", "DT"]), st.text("0123456789.+-", max_size=26) | st.text(max_size=20))
+@given(
+    st.sampled_from(["DA", "TM", "DT"]),
+    st.text("0123456789.+-", max_size=26) | st.text(max_size=20),
+)
 def test_a_date_or_time_is_never_lost(vr: str, text: str) -> None:
     value, raw = nf.normal(vr, False, text)
     if raw is None:
@@ -226,7 +231,9 @@ def test_a_date_or_time_is_never_lost(vr: str, text: str) -> None:
             back = back.replace(":", "")
         else:
             offset = back[-6:] if len(back) > 6 and back[-6] in "+-" and back[-3] == ":" else ""
-            back = (back.removesuffix(offset).replace("-", "").replace(":", "").replace("T", "")) + offset.replace(":", "")
+            back = (
+                back.removesuffix(offset).replace("-", "").replace(":", "").replace("T", "")
+            ) + offset.replace(":", "")
         assert back == text
     else:
         assert (value, raw) == (None, text)

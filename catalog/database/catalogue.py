@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,19 @@ class Catalogue:
         self.close()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and leave one file behind where that is possible."""
         self.engine.dispose()
         self._reading.dispose()
+        # The last connection to close takes the journal along, but not if it could only read.
+        with suppress(sqlite3.Error), closing(_connect(self.path, "rw", "", timeout_s=0)) as last:
+            last.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+    @property
+    def own_paths(self) -> tuple[Path, ...]:
+        """The catalogue's own files, there or not: the database, its journals, and the lock's."""
+        journals = ("", "-wal", "-shm", "-journal")
+        names = [f"{self.path.name}{lock}{suffix}" for lock in ("", "-lock") for suffix in journals]
+        return tuple(self.path.with_name(name) for name in names)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -167,13 +177,14 @@ def _engine(creator: Callable[[], sqlite3.Connection]) -> Engine:
     return engine
 
 
-def _connect(path: Path, mode: str, journal: str) -> sqlite3.Connection:
+def _connect(
+    path: Path, mode: str, journal: str, timeout_s: float = BUSY_TIMEOUT_MS / 1000
+) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None,
+        f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=timeout_s, isolation_level=None,
         check_same_thread=False,
     )  # fmt: skip
     try:
-        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA foreign_keys=ON")
         if mode == "rwc":
             connection.execute(f"PRAGMA journal_mode={journal}")
@@ -195,6 +206,11 @@ _READING_PRAGMAS = frozenset(
         "foreign_key_list",
         "data_version",
     ]
+)
+_TABLE_FUNCTIONS = (
+    "json_each",
+    "json_tree",
+    *(f"pragma_{name}" for name in sorted(_READING_PRAGMAS)),
 )
 _ALLOWED = frozenset(
     [
@@ -229,8 +245,12 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
         f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None,
         check_same_thread=False,
     )  # fmt: skip
-    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA query_only=ON")
+    for name in _TABLE_FUNCTIONS:
+        # A table function is declared at its first use, by a statement that the authorizer must
+        # refuse to everybody else; so each is used once before the authorizer takes over.
+        with suppress(sqlite3.OperationalError):
+            connection.execute(f"SELECT 1 FROM {name} LIMIT 0").fetchall()
     connection.execute("PRAGMA trusted_schema=OFF")
     connection.set_authorizer(_authorise)
     return connection

@@ -108,7 +108,9 @@ def file_paths(catalogue: Catalogue, level: Level, selection: Selection) -> Iter
             .where(m.file.c.status != Status.MISSING.value)
             .order_by(m.root.c.path, m.file.c.path)
         )
-        if level is not Level.FILE or not selection.is_everything:
+        if level is not Level.FILE:
+            query = query.where(m.file.c.instance_ref.is_not(None))
+        if not selection.is_everything:
             query = query.where(m.file.c.id.in_(selected_ids(connection, Level.FILE, selection)))
         yield from connection.execution_options(yield_per=1000).execute(query).scalars()
 

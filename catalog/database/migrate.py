@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 
 from alembic import command
@@ -76,7 +77,8 @@ def upgrade(path: Path) -> Path | None:
         return None
     if revision not in KNOWN_REVISIONS:
         raise SchemaTooNew(str(path), revision)
-    saved = backup(path, path.with_name(f"{path.name}.{revision}.backup"))
+    names = (f"{path.name}.{revision}.backup{(n and f'-{n}') or ''}" for n in count())
+    saved = backup(path, next(p for p in map(path.with_name, names) if not p.exists()))
     _upgrade(path)
     return saved
 

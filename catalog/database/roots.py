@@ -16,6 +16,12 @@ class Place(NamedTuple):
     root_path: str
     below: str
 
+    def is_within(self, other: Place) -> bool:
+        """Return whether this place is `other` or lies below it."""
+        if self.root_ref != other.root_ref:
+            return False
+        return other.below in ("", self.below) or self.below.startswith(other.below + "/")
+
 
 def place_of(connection: Connection, path: str) -> Place | None:
     """Return where the absolute `path` lies in the roots that are known, or `None`."""

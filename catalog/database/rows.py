@@ -58,6 +58,8 @@ class Row(NamedTuple):
     entity: Entity
     provenance: str
     is_disputed: bool
+    record_type: str | None = None
+    """Type of the directory record; for instances alone."""
 
 
 def patient_identity(patient: Patient, study_instance_uid: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -29,7 +29,7 @@ from catalog.database import models as m
 from catalog.database.rows import LEVELS
 from catalog.entities import Level
 from catalog.errors import SelectionError
-from catalog.query.matchers import Anything, Between, Empty, Equal, Like, Matcher, NameLike
+from catalog.query.matchers import Anything, Between, EachOf, Empty, Equal, Like, Matcher, NameLike
 from catalog.query.selection import Selection, Term
 
 _ORDER = (*LEVELS, Level.FILE)
@@ -74,15 +74,21 @@ def selected_ids(connection: Connection, level: Level, selection: Selection) -> 
         If a condition or statement of the selection is not SQL that can be run.
     """
     source = _TABLES[level]
-    conditions: list[ColumnElement[bool]] = []
     position = _ORDER.index(level)
-    conditions += [term_condition(t) for t in selection.at(*_ORDER[: position + 1])]
-    below = [term_condition(t) for t in selection.at(*_ORDER[position + 1 :])]
-    below += _free_conditions(connection, selection)
-    if below and level is not Level.FILE:
-        deepest = (
-            Level.FILE if selection.statements or selection.listed is not None else Level.INSTANCE
-        )
+    conditions = [term_condition(t) for t in selection.at(*_ORDER[: position + 1])]
+    lower = selection.at(*_ORDER[position + 1 :])
+    free = _free_conditions(connection, selection)
+    deepest = max(
+        [t.attribute.level for t in lower] + [f.level for f in free] + [level], key=_ORDER.index
+    )
+    below = [term_condition(t) for t in lower] + [f.condition for f in free]
+    if selection.listed is not None:
+        if lower or free:
+            deepest = max(deepest, Level.INSTANCE, key=_ORDER.index)
+            below.append(_listed_condition(connection, selection.listed))
+        else:
+            conditions.append(_listed_at(connection, level, selection.listed))
+    if below and deepest is not level:
         owners = select(source.c.id).select_from(_JOINS[deepest]).where(*below)
         conditions.append(source.c.id.in_(owners))
     else:
@@ -109,6 +115,9 @@ def matcher_condition(columns: Any, attribute: Attribute, matcher: Matcher) -> C
         case Equal(values) if attribute.is_multi_valued:
             parts = literal("\\").concat(stored).concat("\\")
             return or_(*(func.instr(parts, f"\\{value}\\") > 0 for value in values))
+        case EachOf(values):
+            parts = literal("\\").concat(stored).concat("\\")
+            return and_(stored != "", *(func.instr(parts, f"\\{value}\\") > 0 for value in values))
         case Equal(values):
             return stored.in_(values)
         case Like(pattern):
@@ -153,14 +162,24 @@ def glob_pattern(pattern: str) -> str:
     return pattern.replace("[", "[[]")
 
 
-def _free_conditions(connection: Connection, selection: Selection) -> list[ColumnElement[bool]]:
-    """Return what the selection says in SQL of the user's own, and by lists."""
-    conditions: list[ColumnElement[bool]] = []
+class _Free(NamedTuple):
+    """A condition in SQL of the user's own, and the level whose rows it is about."""
+
+    level: Level
+    condition: ColumnElement[bool]
+
+
+def _free_conditions(connection: Connection, selection: Selection) -> list[_Free]:
+    """Return what the selection says in SQL of the user's own.
+
+    A condition that names files is turned into one on the instances that they hold.
+    """
+    conditions: list[_Free] = []
     for condition in selection.conditions:
         view = table("v_instance", column("instance_ref"))
         query = select(view.c.instance_ref).where(text(f"({_escaped(condition)}\n)"))
         _try(connection, query.limit(0), condition)
-        conditions.append(m.instance.c.id.in_(query))
+        conditions.append(_Free(Level.INSTANCE, m.instance.c.id.in_(query)))
     for statement in selection.statements:
         bare = statement.strip().rstrip(";")
         names = _try(connection, text(f"SELECT * FROM ({_escaped(bare)}\n) LIMIT 0"), statement)
@@ -175,9 +194,11 @@ def _free_conditions(connection: Connection, selection: Selection) -> list[Colum
         level, column_name = known
         quoted = names[0].replace('"', '""')
         chosen = text(f'SELECT "{_escaped(quoted)}" FROM ({_escaped(bare)}\n)')
-        conditions.append(_TABLES[level].c[column_name].in_(chosen))
-    if selection.listed is not None:
-        conditions.append(_listed_condition(connection, selection.listed))
+        if level is Level.FILE:
+            holding = select(m.file.c.instance_ref).where(m.file.c.id.in_(chosen))
+            conditions.append(_Free(Level.INSTANCE, m.instance.c.id.in_(holding)))
+        else:
+            conditions.append(_Free(level, _TABLES[level].c[column_name].in_(chosen)))
     return conditions
 
 
@@ -199,18 +220,51 @@ def _try(connection: Connection, query: Any, typed: str) -> Sequence[str]:
 def _listed_condition(connection: Connection, listed: Sequence[str]) -> ColumnElement[bool]:
     """Return the condition that an instance is named by a UID of any level, or one of its files by path."""
     values = _values(listed)
-    by_path = [
+    return or_(
+        m.instance.c.sop_instance_uid.in_(values),
+        m.series.c.series_instance_uid.in_(values),
+        m.study.c.study_instance_uid.in_(values),
+        *(m.instance.c.id.in_(query) for query in _by_path(connection, listed)),
+    )
+
+
+def _listed_at(connection: Connection, level: Level, listed: Sequence[str]) -> ColumnElement[bool]:
+    """Return the condition that a row of `level` is named by the list, or holds what is.
+
+    Each level is looked at by itself, so that a study of which only a directory record is known
+    is found although nothing lies below it.
+    """
+    source = _TABLES[level]
+    values = _values(listed)
+    uids = {
+        Level.STUDY: m.study.c.study_instance_uid,
+        Level.SERIES: m.series.c.series_instance_uid,
+        Level.INSTANCE: m.instance.c.sop_instance_uid,
+    }
+    found = []
+    for named, uid in uids.items():
+        at = max(level, named, key=_ORDER.index)
+        found.append(
+            source.c.id.in_(select(source.c.id).select_from(_JOINS[at]).where(uid.in_(values)))
+        )
+    at = max(level, Level.INSTANCE, key=_ORDER.index)
+    for query in _by_path(connection, listed):
+        found.append(
+            source.c.id.in_(
+                select(source.c.id).select_from(_JOINS[at]).where(m.instance.c.id.in_(query))
+            )
+        )
+    return or_(*found)
+
+
+def _by_path(connection: Connection, listed: Sequence[str]) -> list[Select[Any]]:
+    """Return queries for the instances of the files whose paths are listed."""
+    return [
         select(m.file.c.instance_ref).where(
             m.file.c.root_ref == ref, m.file.c.path.in_(_values(paths))
         )
         for ref, paths in _paths_by_root(connection, listed).items()
     ]
-    return or_(
-        m.instance.c.sop_instance_uid.in_(values),
-        m.series.c.series_instance_uid.in_(values),
-        m.study.c.study_instance_uid.in_(values),
-        *(m.instance.c.id.in_(query) for query in by_path),
-    )
 
 
 def _values(items: Sequence[str]) -> Select[Any]:

@@ -44,7 +44,14 @@ _SOURCES: dict[Level, tuple[Any, Any]] = {
 }  # fmt: skip
 """For each level the join from files to it, and the column that names its row."""
 
-_IS_THERE = m.file.c.status != Status.MISSING.value
+_IS_THERE = m.file.c.status.not_in([Status.MISSING.value, Status.REFERENCED.value])
+"""A file that votes: it is there, and its header was read."""
+
+_WAS_READ = and_(
+    m.file.c.status != Status.REFERENCED.value,
+    func.coalesce(m.file.c.last_status, "") != Status.REFERENCED.value,
+)
+"""A file that states something: its header was read once."""
 
 
 def settle(connection: Connection, level: Level, refs: Collection[int]) -> bool:
@@ -63,7 +70,7 @@ def _settle_chunk(connection: Connection, level: Level, refs: list[int]) -> bool
     voters: dict[int, int] = dict(
         connection.execute(
             select(owner, func.count()).select_from(source).where(owner.in_(list(votes)), _IS_THERE).group_by(owner)
-        ).tuples().all()
+        ).all()
     )  # fmt: skip
     table = m.ENTITY_TABLES[level]
     rows = connection.execute(
@@ -122,7 +129,7 @@ def _exchange(
     d = m.discrepancy.c
     stated = exists().where(and_(d.file_ref == m.file.c.id, d.keyword == keyword))
     agreeing = connection.execute(
-        select(m.file.c.id).select_from(source).where(owner == ref, ~stated)
+        select(m.file.c.id).select_from(source).where(owner == ref, _WAS_READ, ~stated)
     ).scalars().all()  # fmt: skip
     value, raw = stored_claim(new)
     files = select(m.file.c.id).select_from(source).where(owner == ref)

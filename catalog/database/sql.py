@@ -46,6 +46,8 @@ def query(
             )
         except sqlite3.Error as exc:
             raise _error(exc, limit_s) from exc
+        except UnicodeEncodeError as exc:
+            raise QueryError("The SQL holds bytes that are no text.") from exc
         if cursor.description is None:
             raise QueryError(
                 "That SQL gives no rows; only statements that read, such as SELECT, can be run."

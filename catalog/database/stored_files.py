@@ -82,7 +82,7 @@ def mark_missing(
             for f in files
         ],
     )
-    _settle_owners(connection, files)
+    _settle_owners(connection, {f.instance_ref for f in files if f.instance_ref is not None})
 
 
 def mark_returned(connection: Connection, files: Sequence[KnownFile], run_ref: int) -> None:
@@ -100,7 +100,7 @@ def mark_returned(connection: Connection, files: Sequence[KnownFile], run_ref: i
             for f in files
         ],
     )
-    _settle_owners(connection, files)
+    _settle_owners(connection, {f.instance_ref for f in files if f.instance_ref is not None})
 
 
 def _change(connection: Connection, rows: list[dict[str, Any]]) -> None:
@@ -114,10 +114,10 @@ def _change(connection: Connection, rows: list[dict[str, Any]]) -> None:
         )
 
 
-def _settle_owners(connection: Connection, files: Sequence[KnownFile]) -> None:
-    """Settle the disputed rows above these files, whose votes have come or gone."""
+def _settle_owners(connection: Connection, instances: set[int]) -> None:
+    """Settle the disputed rows above the files of these instances, whose votes have come or gone."""
     refs: dict[Level, set[int]] = {level: set() for level in LEVELS}
-    for chain in chains(connection, {f.instance_ref for f in files if f.instance_ref is not None}):
+    for chain in chains(connection, instances):
         for level, ref in zip(LEVELS, chain, strict=True):
             if ref is not None:
                 refs[level].add(ref)
@@ -186,6 +186,7 @@ def recognise_moved(connection: Connection, first_seen_after: int, run_ref: int)
             taken.add(pair.id)
             moved.add(pair.old_id)
             _take_over(connection, pair.old_id, pair, run_ref)
+    _settle_owners(connection, {pair.instance_ref for pair in pairs})
     return moved
 
 

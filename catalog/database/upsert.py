@@ -233,11 +233,13 @@ class RowWriter:
                 parent = refs[parent_level][i] if parent_level else None
                 key = (parent, _identity(level, claim))
                 keys[i] = key
+                kind = claim.directory_record_type if level is Level.INSTANCE else None
                 if provenance is Provenance.RECORD and key in wanted:
-                    entity = merged(level, wanted[key][0], entity)
-                    wanted[key] = (entity, claim.directory_record_type)
+                    before, kind_before = wanted[key]
+                    kinds = [k for k in (kind, kind_before) if k is not None]
+                    wanted[key] = merged(level, before, entity), min(kinds, default=None)
                 else:
-                    wanted.setdefault(key, (entity, claim.directory_record_type))
+                    wanted.setdefault(key, (entity, kind))
             self._resolve(connection, level, wanted, provenance)
             rows = self._rows[level]
             refs[level] = [None if key is None else rows[key].id for key in keys]
@@ -267,7 +269,7 @@ class RowWriter:
         for key, (entity, record_type) in wanted.items():
             row = rows.get(key)
             if row is None:
-                rows[key] = Row(next_id, entity, provenance, False)
+                rows[key] = Row(next_id, entity, provenance, False, record_type)
                 values = entity_columns(level, entity) | {
                     "id": next_id,
                     "provenance": provenance.value,
@@ -276,15 +278,18 @@ class RowWriter:
                 made.append(values | _place_values(level, key, record_type))
                 next_id += 1
             elif is_record(row):
-                best = (
-                    entity if provenance is Provenance.HEADER else merged(level, row.entity, entity)
-                )
-                if best != row.entity or provenance is Provenance.HEADER:
-                    rows[key] = Row(row.id, best, provenance, row.is_disputed)
-                    values = entity_columns(level, best) | {"provenance": provenance.value}
-                    if level is Level.INSTANCE:
-                        values["directory_record_type"] = record_type
-                    connection.execute(update(table).where(table.c.id == row.id).values(values))
+                is_header = provenance is Provenance.HEADER
+                best = entity if is_header else merged(level, row.entity, entity)
+                # Of two directories that disagree the smaller type, whichever came first.
+                types = [t for t in (row.record_type, record_type) if t is not None]
+                best_type = record_type if is_header else min(types, default=None)
+                if (best, best_type) == (row.entity, row.record_type) and not is_header:
+                    continue
+                rows[key] = Row(row.id, best, provenance, row.is_disputed, best_type)
+                values = entity_columns(level, best) | {"provenance": provenance.value}
+                if level is Level.INSTANCE:
+                    values["directory_record_type"] = best_type
+                connection.execute(update(table).where(table.c.id == row.id).values(values))
         if made:
             connection.execute(insert(table), made)
 
@@ -301,7 +306,7 @@ def chains(connection: Connection, instances: Iterable[int]) -> Iterable[tuple[i
             )
             .select_from(m.instance.outerjoin(m.series).outerjoin(m.study))
             .where(m.instance.c.id.in_(chunk))
-        ).tuples()
+        )
 
 
 def finding_values(
@@ -347,6 +352,8 @@ def _load(connection: Connection, level: Level, keys: Sequence[Key]) -> dict[Key
     first = [table.c.id, table.c.provenance, table.c.is_disputed, identity]
     if parent is not None:
         first.append(parent)
+    if level is Level.INSTANCE:
+        first.append(m.instance.c.directory_record_type)
     columns = selected_columns(level)
     wanted = set(keys)
     found: dict[Key, Row] = {}
@@ -354,7 +361,10 @@ def _load(connection: Connection, level: Level, keys: Sequence[Key]) -> dict[Key
         for row in connection.execute(select(*first, *columns).where(identity.in_(chunk))):
             key = (row[4] if parent is not None else None, row[3])
             if key in wanted:
-                found[key] = Row(row[0], entity_from(level, row[len(first) :]), row[1], row[2])
+                kind = row[5] if level is Level.INSTANCE else None
+                found[key] = Row(
+                    row[0], entity_from(level, row[len(first) :]), row[1], row[2], kind
+                )
     return found
 
 

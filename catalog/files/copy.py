@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -50,27 +51,32 @@ def copy(source: str, target: Path, check: Callable[[BinaryIO, int], None]) -> C
         digest = hashlib.sha256()
         size = 0
         with _writing(target):
-            opened_copy = partial.open("w+b")
+            # Unbuffered: a full disk is noticed by write(), never by a later close().
+            opened_copy = partial.open("w+b", buffering=0)
         with removed_on_failure(partial), opened_copy as writer:
             for chunk in _chunks(reader):
                 digest.update(chunk)
                 size += len(chunk)
                 with _writing(target):
-                    writer.write(chunk)
+                    _write_all(writer, chunk)
             after = os.fstat(reader.fileno())
             if (before.st_size, before.st_mtime_ns) != (
                 after.st_size,
                 after.st_mtime_ns,
             ) or size != after.st_size:
                 raise SourceChanged("the source changed while it was copied")
-            with _writing(target):
-                writer.flush()
             writer.seek(0)
             check(writer, size)
         with _writing(target):
             os.utime(partial, ns=(before.st_atime_ns, before.st_mtime_ns))
             partial.replace(target)
     return Copied(size, digest.hexdigest())
+
+
+def _write_all(writer: io.FileIO, chunk: bytes) -> None:
+    written = writer.write(chunk)
+    while written < len(chunk):
+        written += writer.write(chunk[written:])
 
 
 def _chunks(reader: BinaryIO) -> Iterator[bytes]:

@@ -80,7 +80,23 @@ def walk(root: str, below: str = "", *, follow_links: bool = False) -> Iterator[
     except OSError as exc:
         raise PathError(f"{to_text(start)} cannot be listed: {exc.strerror}.") from exc
     prefix = below.rstrip("/") + "/" if below else ""
-    yield from _walk_folder(start, prefix, follow_links, ((status.st_dev, status.st_ino),))
+    yield from _walk_folder(start, prefix, follow_links, _identities(start))
+
+
+def _identities(folder: str) -> tuple[Identity, ...]:
+    """Return device and inode of `folder` and of all folders that enclose it."""
+    found = []
+    path = os.path.realpath(folder)
+    while True:
+        try:
+            status = os.stat(path)  # noqa: PTH116
+            found.append((status.st_dev, status.st_ino))
+        except OSError:
+            pass  # a folder above that may not be examined cannot be reached by a link either
+        above = os.path.dirname(path)  # noqa: PTH120
+        if above == path:
+            return tuple(found)
+        path = above
 
 
 Identity = tuple[int, int]

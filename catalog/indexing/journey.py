@@ -77,15 +77,6 @@ class Counts:
         }
 
 
-@dataclass(slots=True)
-class _Place:
-    """One folder (or file) to index: `root` in text form and what lies below it."""
-
-    root_ref: int
-    root: str
-    below: str
-
-
 def index(
     catalogue: Catalogue,
     paths: Sequence[Path],
@@ -126,7 +117,7 @@ def index(
             run.counts = journey.counts.as_dict
             listener(Started(STAGE, total, "files"))
             try:
-                journey.run([_place(catalogue, path) for path in paths], total)
+                journey.run(_places(catalogue, paths), total)
                 journey.join_moved(since)
             finally:
                 listener(Finished(STAGE, journey.counts.files))
@@ -138,21 +129,30 @@ def _check(path: Path) -> None:
         path.stat()
     except OSError as exc:
         raise PathError(f"{path} cannot be indexed: {exc.strerror}.") from exc
-
-
-def _place(catalogue: Catalogue, path: Path) -> _Place:
-    """Return the place of `path`, whose root is made if it has none: its folder, if it is a file."""
-    folder = absolute_text(path)
-    with catalogue.write() as connection:
+    try:
         if path.is_dir():
-            return _Place(*roots.place_for(connection, folder))
-        place = roots.place_for(connection, absolute_text(Path(os.path.realpath(path)).parent))
-        below = (
-            f"{place.below}/{folder.rpartition('/')[2]}"
-            if place.below
-            else folder.rpartition("/")[2]
-        )
-        return _Place(place.root_ref, place.root_path, below)
+            os.scandir(path).close()
+    except OSError as exc:
+        raise PathError(f"{path} cannot be listed: {exc.strerror}.") from exc
+
+
+def _places(catalogue: Catalogue, paths: Sequence[Path]) -> list[roots.Place]:
+    """Return the places of `paths`, making roots where there are none; none lies within another.
+
+    The root of a file is its folder. Places are looked up when all roots stand, because a root
+    that is made can take in one that was made before it.
+    """
+    with catalogue.write() as connection:
+        for path in paths:
+            folder = path if path.is_dir() else Path(os.path.realpath(path)).parent
+            roots.place_for(connection, absolute_text(folder))
+        found = [roots.place_of(connection, absolute_text(path)) for path in paths]
+    places = sorted({place for place in found if place is not None})
+    outer: list[roots.Place] = []
+    for place in places:
+        if not any(place.is_within(other) for other in outer):
+            outer.append(place)
+    return outer
 
 
 class _Indexing:
@@ -172,12 +172,11 @@ class _Indexing:
         self._returned: list[KnownFile] = []
         self._batch: list[Reading] = []
         self._batch_root: int | None = None
-        own = absolute_text(catalogue.path)
-        self._own = {own, *(f"{own}-{suffix}" for suffix in ("wal", "shm", "lock", "journal"))}
+        self._own = {absolute_text(path) for path in catalogue.own_paths}
 
-    def run(self, places: Sequence[_Place], total: int | None) -> None:
+    def run(self, places: Sequence[roots.Place], total: int | None) -> None:
         for place in places:
-            self._roots[place.root] = place.root_ref
+            self._roots[place.root_path] = place.root_ref
         try:
             for root, readings in read_chunks(self._chunks(places), self.settings.jobs):
                 self._keep(self._roots[root], readings)
@@ -190,21 +189,23 @@ class _Indexing:
 
     # -- what to read ----------------------------------------------------------------------
 
-    def _chunks(self, places: Sequence[_Place]) -> Iterator[Chunk]:
+    def _chunks(self, places: Sequence[roots.Place]) -> Iterator[Chunk]:
         """Yield the files that must be read, and deal with all others on the way."""
         for place in places:
             waiting: list[str] = []
             for path in self._to_read(place):
                 waiting.append(path)
                 if len(waiting) == CHUNK_FILES:
-                    yield place.root, tuple(waiting)
+                    yield place.root_path, tuple(waiting)
                     waiting = []
             if waiting:
-                yield place.root, tuple(waiting)
+                yield place.root_path, tuple(waiting)
 
-    def _to_read(self, place: _Place) -> Iterator[str]:
+    def _to_read(self, place: roots.Place) -> Iterator[str]:
         """Merge the walk with what is known, both sorted by path; yield the paths to read."""
-        entries = walk(from_text(place.root), place.below, follow_links=self.settings.follow_links)
+        entries = walk(
+            from_text(place.root_path), place.below, follow_links=self.settings.follow_links
+        )
         known = stored_files.known_files(self.catalogue, place.root_ref, place.below)
         row = next(known, None)
         for entry in entries:
@@ -219,7 +220,7 @@ class _Indexing:
             found = row if row is not None and row.path == entry.path else None
             if found is not None:
                 row = next(known, None)
-            if f"{place.root.rstrip('/')}/{entry.path}" in self._own:
+            if f"{place.root_path.rstrip('/')}/{entry.path}" in self._own:
                 continue
             if self._is_unchanged(entry, found):
                 continue
@@ -258,11 +259,9 @@ class _Indexing:
             self.counts.done["unchanged"] += 1
         return True
 
-    def _notice_unlisted(self, place: _Place, entry: Entry) -> None:
+    def _notice_unlisted(self, place: roots.Place, entry: Entry) -> None:
         path = entry.path.rstrip("/")
-        message = (
-            f"{place.root}/{path}: {entry.reason}. What the catalogue knows of it stays as it is."
-        )
+        message = f"{place.root_path}/{path}: {entry.reason}. What the catalogue knows of it stays as it is."
         self.listener(Noticed(Finding("folder-unlisted", Severity.ERROR, message, path)))
         self.counts.done["unlisted"] += 1
 

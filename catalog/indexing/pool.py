@@ -41,12 +41,12 @@ def read_chunks(chunks: Iterator[Chunk], jobs: int) -> Iterator[tuple[str, list[
 
 
 def _read_in_processes(chunks: Iterator[Chunk], jobs: int) -> Iterator[tuple[str, list[Reading]]]:
-    pool = _pool(jobs)
+    workers = _Workers(jobs)
     under_way: deque[tuple[Chunk, Future[list[Reading]]]] = deque()
     try:
         while True:
             for chunk in islice(chunks, jobs * 4 - len(under_way)):
-                under_way.append((chunk, pool.submit(read_all, *chunk)))
+                under_way.append((chunk, workers.submit(chunk)))
             if not under_way:
                 return
             chunk, future = under_way.popleft()
@@ -54,14 +54,40 @@ def _read_in_processes(chunks: Iterator[Chunk], jobs: int) -> Iterator[tuple[str
                 readings = future.result()
             except BrokenProcessPool:
                 # A worker died: of a file that kills it, or for want of memory. Find out which.
-                pool.shutdown(cancel_futures=True)
                 readings = _one_by_one(chunk)
-                pool = _pool(jobs)
-                again = [(waiting, pool.submit(read_all, *waiting)) for waiting, _ in under_way]
-                under_way = deque(again)
+                under_way = deque(
+                    (waiting, workers.submit(waiting) if _is_lost(result) else result)
+                    for waiting, result in under_way
+                )
             yield chunk[0], readings
     finally:
-        pool.shutdown(cancel_futures=True)
+        workers.end()
+
+
+class _Workers:
+    """A pool of processes that is replaced when one of them has died."""
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+        self._pool = _pool(jobs)
+
+    def submit(self, chunk: Chunk) -> Future[list[Reading]]:
+        """Have `chunk` read."""
+        try:
+            return self._pool.submit(read_all, *chunk)
+        except BrokenProcessPool:
+            self.end()
+            self._pool = _pool(self._jobs)
+            return self._pool.submit(read_all, *chunk)
+
+    def end(self) -> None:
+        """End the processes; what they have not begun is not read."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _is_lost(future: Future[list[Reading]]) -> bool:
+    """Return whether the result will never come, as the process that had to give it died."""
+    return future.done() and isinstance(future.exception(), BrokenProcessPool)
 
 
 def _one_by_one(chunk: Chunk) -> list[Reading]:

@@ -48,6 +48,17 @@ class Equal:
 
 
 @dataclass(frozen=True, slots=True)
+class EachOf:
+    """Multiple value matching: all of `values` are among the stored ones (C.2.2.2.8)."""
+
+    values: tuple[str, ...]
+
+    def accepts(self, attribute: Attribute, stored: Value) -> bool:
+        """Return whether `stored` has every one of `values`."""
+        return set(self.values) <= set(parts(attribute, stored))
+
+
+@dataclass(frozen=True, slots=True)
 class Like:
     """Wildcard matching: `*` any run of characters, `?` exactly one (C.2.2.2.4)."""
 
@@ -99,7 +110,7 @@ class NameLike:
         )
 
 
-Matcher = Anything | Empty | Equal | Like | Between | NameLike
+Matcher = Anything | Empty | Equal | EachOf | Like | Between | NameLike
 
 
 def parts(attribute: Attribute, stored: Value) -> tuple[Value, ...]:

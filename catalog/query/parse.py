@@ -15,7 +15,7 @@ from catalog import normal_forms
 from catalog.attributes import BY_KEYWORD, Attribute
 from catalog.entities import Level
 from catalog.errors import SelectionError
-from catalog.query.matchers import Anything, Between, Empty, Equal, Like, Matcher, NameLike
+from catalog.query.matchers import Anything, Between, EachOf, Empty, Equal, Like, Matcher, NameLike
 from catalog.query.selection import Selection, Term
 
 WILDCARD_VRS = frozenset(["AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])
@@ -89,7 +89,7 @@ def merged(terms: Iterable[Term]) -> tuple[Term, ...]:
 
 def selection(
     keys: Sequence[str] = (),
-    options: Iterable[tuple[str, Sequence[str]]] = (),
+    options: Sequence[tuple[str, Sequence[str]]] = (),
     conditions: Sequence[str] = (),
     statements: Sequence[str] = (),
     listed: Iterable[str] | None = None,
@@ -104,6 +104,9 @@ def selection(
     SelectionError
         As `key_terms` does.
     """
+    for typed in (*keys, *conditions, *statements, *(v for _, values in options for v in values)):
+        if not _is_text(typed):
+            raise SelectionError(f"{typed!r} holds bytes that are no text.", typed)
     terms = [term(keyword, values) for keyword, values in options if values]
     lines = (
         None if listed is None else tuple(line.rstrip("\r\n") for line in listed if line.strip())
@@ -141,6 +144,8 @@ def matcher(attribute: Attribute, text: str) -> Matcher:
             return NameLike(_folded_pattern(stripped))
     if "*" in stripped or "?" in stripped:
         return Like(stripped)
+    if attribute.is_multi_valued and "\\" in stripped:
+        return EachOf(tuple(part.strip() for part in stripped.split("\\") if part.strip()))
     return Equal((stripped,))
 
 
@@ -188,7 +193,7 @@ def _times(attribute: Attribute, text: str) -> Matcher:
 def _date_times(attribute: Attribute, text: str) -> Matcher:
     form = normal_forms.date_time(text)
     if form is not None:
-        return Equal((form,))
+        return Equal(_date_time_spellings(form))
     found = _DT_RANGE.fullmatch(text)
     ends = (
         [None if not end else normal_forms.date_time(end) for end in found.groups()]
@@ -217,12 +222,13 @@ def _range(attribute: Attribute, text: str, low: str | None, high: str | None) -
 
 
 def _number(attribute: Attribute, text: str) -> Matcher:
-    value = normal_forms.decimal(text) if attribute.vr == "DS" else normal_forms.integer(text)
-    if attribute.is_multi_valued:
-        return Equal((text,))
-    if value is None:
+    number = normal_forms.decimal if attribute.vr == "DS" else normal_forms.integer
+    values = [part.strip() for part in text.split("\\")] if attribute.is_multi_valued else [text]
+    if any(number(value) is None for value in values):
         raise SelectionError(f"{text!r} is not a number, and {attribute.keyword} is one.", text)
-    return Equal((value,))
+    if attribute.is_multi_valued:
+        return EachOf(tuple(values))
+    return Equal((number(text),))
 
 
 def _spellings(form: str) -> tuple[str, ...]:
@@ -246,6 +252,25 @@ def _shortest(form: str) -> str:
     return clock
 
 
+def _date_time_spellings(form: str) -> tuple[str, ...]:
+    """Return every normal form that means the same moment, with the same or no offset as given."""
+    day, t, rest = form.partition("T")
+    if not t:
+        return (form,)
+    offset = rest[-6:] if len(rest) > 6 and rest[-6] in "+-" else ""
+    clock = rest.removesuffix(offset)
+    return tuple(f"{day}T{spelling}{offset}" for spelling in _spellings(clock))
+
+
 def _folded_pattern(text: str) -> str:
-    """Return a name pattern folded, without trailing empty components."""
-    return normal_forms.fold(text).rstrip("^= ") if "*" not in text else normal_forms.fold(text)
+    """Return a name pattern in the form of the search key: folded, empty groups and ends dropped."""
+    groups = [group.strip() for group in normal_forms.fold(text).split("=")]
+    return "=".join(group for group in (g.rstrip("^ ") for g in groups) if group) or text
+
+
+def _is_text(typed: str) -> bool:
+    try:
+        typed.encode("utf-8")
+    except UnicodeEncodeError:  # a lone surrogate stands for a byte that is not UTF-8
+        return False
+    return True

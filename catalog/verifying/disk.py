@@ -85,8 +85,7 @@ def _verify_place(
 ) -> None:
     known = stored_files.known_files(catalogue, place.root_ref, place.below)
     root = place.root_path.rstrip("/")
-    own = absolute_text(catalogue.path)
-    owned = {own, *(f"{own}-{suffix}" for suffix in ("wal", "shm", "lock", "journal"))}
+    owned = {absolute_text(path) for path in catalogue.own_paths}
     row = next(known, None)
     entries = walk(from_text(place.root_path), place.below)
     while True:
