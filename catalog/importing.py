@@ -22,6 +22,7 @@ from catalog.dicom.claims import ClaimsResult, claims, partial_claims
 from catalog.dicom.elements import Element
 from catalog.dicom.values import (
     CHARACTER_SET_VRS,
+    DEFAULT,
     SPECIFIC_CHARACTER_SET,
     character_sets,
     decode,
@@ -104,12 +105,16 @@ class _Step(NamedTuple):
         return self.chain[-1]
 
 
-def import_medium(
-    catalogue: Catalogue, path: Path, arguments: str = "", listener: Listener = ignore
-) -> Imported:
-    """Bring the records of the DICOMDIR at `path` (the file, or its folder) into the catalogue.
+class Opened(NamedTuple):
+    """A medium whose DICOMDIR could be read."""
 
-    Rows made from headers stay as they are. Importing a File-set again replaces its records.
+    medium: Medium
+    directory: Directory
+    dicomdir_digest: str
+
+
+def open_medium(path: Path) -> Opened:
+    """Read the DICOMDIR at `path`: the file, or the folder that has it.
 
     Raises
     ------
@@ -117,18 +122,39 @@ def import_medium(
         If there is no DICOMDIR, or it cannot be read.
     DicomdirError
         If nothing can be made of it.
-    CatalogueBusy
-        If another process is writing.
     """
     medium = medium_at(path, dicomdir_names)
     data = content(medium.dicomdir)
-    directory = read(data)
+    return Opened(medium, read(data), hashlib.sha256(data).hexdigest())
+
+
+def import_medium(
+    catalogue: Catalogue,
+    path: Path | Opened,
+    arguments: str = "",
+    listener: Listener = ignore,
+) -> Imported:
+    """Bring the records of the DICOMDIR at `path` (or of an opened medium) into the catalogue.
+
+    Rows made from headers stay as they are. Importing a File-set again replaces its records; a
+    File-set is known by its UID and place, so another disc at the same place does not replace the
+    first, whose files there are then missing.
+
+    Raises
+    ------
+    PathError, DicomdirError
+        As `open_medium` does.
+    CatalogueBusy
+        If another process is writing.
+    """
+    opened = path if isinstance(path, Opened) else open_medium(path)
+    medium, directory, dicomdir_digest = opened
     with catalogue.writer_lock():
         catalogue.mark_dead_runs()
         with runs.recorded(catalogue, "import", arguments) as run:
             journey = _Importing(catalogue, medium, directory, run.ref, listener)
             run.counts = journey.imported.as_dict
-            journey.run(hashlib.sha256(data).hexdigest())
+            journey.run(dicomdir_digest)
     return journey.imported
 
 
@@ -175,6 +201,9 @@ class _Importing:
             folder, "imported", fileset.file_set_uid, fileset.file_set_id, dicomdir_digest
         )
         with self.catalogue.write() as connection:
+            ledger.mark_unnamed_missing(
+                connection, self.run_ref, place, self._named(place), self._now
+            )
             ledger.store_fileset(
                 connection, self.run_ref, stored, self._rows, self.imported.findings
             )
@@ -254,6 +283,11 @@ class _Importing:
             ledger.store_referenced(connection, self.run_ref, place.root_ref, files, self._now)
         self._rows += [self._row(step, instance_of.get(step.position)) for step in batch]
 
+    def _named(self, place: roots.Place) -> set[str]:
+        """Return the paths, below the root, of the files that the directory names and that are there."""
+        prefix = f"{place.below}/" if place.below else ""
+        return {prefix + row.path for row in self._rows if row.path is not None}
+
     def _store_empty(self, connection: Any, batch: Sequence[_Step]) -> None:
         """Store patients, studies and series that have no records below them."""
         for step in batch:
@@ -310,7 +344,9 @@ def _elements(chain: Sequence[Record]) -> dict[int, Element]:
             if element.tag == SPECIFIC_CHARACTER_SET:
                 continue
             tag = _REFERENCES.get(element.tag, element.tag)
-            if element.vr in CHARACTER_SET_VRS and not element.data.isascii():
+            if element.vr in CHARACTER_SET_VRS and (
+                encodings != DEFAULT or not element.data.isascii()
+            ):
                 text = decode_bytes(element.data, encodings).text
                 element = Element(tag, element.vr, text.encode("utf-8", "replace"))
             elements[tag] = Element(tag, element.vr, element.value)

@@ -183,11 +183,15 @@ def name_groups(name: str) -> tuple[str, str, str]:
 
     Trailing empty components and spaces at the ends are dropped (PS3.5 §6.2.1).
     """
-    groups = [group.strip().rstrip("^ ") for group in name.split("=")[:3]]
+    groups = [_group(group) for group in name.split("=")[:3]]
     return (*groups, "", "", "")[:3]  # type: ignore[return-value]
 
 
 def folded_name(names: str) -> str:
     """Return the search key of PN values: all groups of all values, folded, joined by `=`."""
-    groups = [fold(group) for name in names.split("\\") for group in name_groups(name)]
+    groups = [fold(_group(group)) for name in names.split("\\") for group in name.split("=")]
     return "=".join(group for group in groups if group)
+
+
+def _group(text: str) -> str:
+    return text.strip().rstrip("^ ")

@@ -13,7 +13,7 @@ from catalog.cli import options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from catalog.exporting import Plan
+    from catalog.exporting import Item, Plan
     from catalog.findings import Finding
 
 
@@ -26,6 +26,27 @@ class PlanFormat(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+
+
+class Charset(StrEnum):
+    """In which character set the text of records is written."""
+
+    SOURCE = "source"
+    UTF_8 = "utf-8"
+
+
+class Private(StrEnum):
+    """What becomes of instances of private SOP Classes."""
+
+    REFUSE = "refuse"
+    RECORD = "record"
+
+
+class IconSize(StrEnum):
+    """Rows and Columns of icons."""
+
+    SMALL = "64"
+    LARGE = "128"
 
 
 def export(
@@ -53,6 +74,32 @@ def export(
             help="Where files with one SOP Instance UID differ, take the first by path instead of leaving the instance out.",
         ),
     ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help="Follow this Application Profile of PS3.11, such as STD-GEN-CD: leave out what does not fit it, write its keys and icons, check the result.",
+        ),
+    ] = None,
+    charset: Annotated[
+        Charset,
+        typer.Option(
+            "--charset",
+            help="Text of the directory: as each source has it, or all in UTF-8. What cannot be converted fails.",
+        ),
+    ] = Charset.SOURCE,
+    icons: Annotated[
+        IconSize | None,
+        typer.Option("--icons", help="Put icons of so many rows and columns into IMAGE records."),
+    ] = None,
+    private: Annotated[
+        Private,
+        typer.Option(
+            "--private",
+            help="Instances of private SOP Classes: leave them out, or refer to them by PRIVATE records.",
+        ),
+    ] = Private.REFUSE,
     reason: Annotated[
         str | None, typer.Option("--reason", help="Why, for the disclosure ledger.")
     ] = None,
@@ -84,16 +131,22 @@ def export(
     from catalog.cli.find import report_unmatched
     from catalog.cli.render import counted, say, size_text
     from catalog.database import select
-    from catalog.errors import SelectionError
+    from catalog.errors import FileSetError, SelectionError
     from catalog.exporting import Order, plan_export
     from catalog.exporting import export as run
     from catalog.fileset.file_id import is_file_set_id
+    from catalog.fileset.profiles import profile_named
 
     if not is_file_set_id(file_set_id):
         raise SelectionError(
             f"{file_set_id!r} is no File-set ID: up to 16 of A-Z, 0-9 and _ (PS3.10 §8.1).",
             file_set_id,
         )
+    if profile is not None:
+        try:
+            profile = profile_named(profile).name
+        except FileSetError as exc:
+            raise SelectionError(str(exc), profile) from exc
     chosen = options.selection(
         patient, study, series, instance, modality, date, accession, key, where, sql, listed
     )
@@ -101,7 +154,10 @@ def export(
         if chosen.listed is not None:
             with catalogue.read() as connection:
                 report_unmatched(select.unmatched(connection, chosen.listed))
-        plan = plan_export(catalogue, chosen, take_first=take_first)
+        recorded = private is Private.RECORD
+        plan = plan_export(
+            catalogue, chosen, take_first=take_first, profile=profile, private=recorded
+        )
         if dry_run:
             _show_plan(plan, output)
         if not plan.items:
@@ -124,6 +180,10 @@ def export(
             reason,
             recipient,
             take_first,
+            profile,
+            None if charset is Charset.SOURCE else charset.value,
+            None if icons is None else int(icons),
+            recorded,
         )
         with progress.shown() as listener:
             outcome = run(catalogue, order, plan, options.typed(), listener)
@@ -143,6 +203,11 @@ def export(
     return 0 if outcome.is_complete else 3
 
 
+def _record_type(item: Item) -> str:
+    """Return the record type that will refer to the instance; only private ones lack their own."""
+    return item.candidate.claims.directory_record_type or "PRIVATE"
+
+
 def _show_plan(plan: Plan, output: PlanFormat) -> None:
     import json
 
@@ -158,7 +223,7 @@ def _show_plan(plan: Plan, output: PlanFormat) -> None:
                     "source": f"{item.source.root.rstrip('/')}/{item.source.path}",
                     "size_bytes": item.source.size_bytes,
                     "sop_instance_uid": item.candidate.claims.instance.sop_instance_uid,
-                    "record_type": item.candidate.claims.directory_record_type,
+                    "record_type": _record_type(item),
                 }
                 for item in plan.items
             ],
@@ -178,7 +243,7 @@ def _show_plan(plan: Plan, output: PlanFormat) -> None:
         (
             item.file_id.path,
             item.source.size_bytes or 0,
-            item.candidate.claims.directory_record_type,
+            _record_type(item),
             f"{item.source.root.rstrip('/')}/{item.source.path}",
         )
         for item in plan.items

@@ -31,10 +31,11 @@ def import_(
     exported at once; `dcat index FOLDER` then reads their headers.
     """
     from catalog.cli import progress
-    from catalog.importing import import_medium
+    from catalog.importing import import_medium, open_medium
 
-    with options.opened(db, create=path.exists()) as catalogue, progress.shown() as listener:
-        imported = import_medium(catalogue, path, options.typed(), listener)
+    medium = open_medium(path)  # before a catalogue is made that nothing could go into
+    with options.opened(db, create=True) as catalogue, progress.shown() as listener:
+        imported = import_medium(catalogue, medium, options.typed(), listener)
     _summary(imported, findings)
     return 0 if imported.is_complete else 3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -11,7 +12,19 @@ from typing import Annotated
 import typer
 
 from catalog import __version__
-from catalog.cli import audit, db, demo, export, find, import_, index, sql, verify
+from catalog.cli import (
+    audit,
+    db,
+    demo,
+    dicomdir,
+    export,
+    find,
+    import_,
+    index,
+    options,
+    sql,
+    verify,
+)
 from catalog.errors import DcatError
 
 EPILOG = (
@@ -35,6 +48,7 @@ app.command("verify")(verify.verify)
 app.command("audit")(audit.audit)
 app.command("sql")(sql.sql)
 app.command("demo")(demo.demo)
+app.add_typer(dicomdir.app, name="dicomdir")
 app.add_typer(db.app, name="db")
 
 INTERRUPTED = 130
@@ -64,6 +78,7 @@ def _options(
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command line; return its exit code."""
+    options.remember(arguments)
     try:
         result = app(list(arguments), standalone_mode=False, prog_name="dcat")
     except DcatError as exc:
@@ -72,19 +87,29 @@ def main(arguments: Sequence[str]) -> int:
         typer.echo(f"dcat: {exc}", err=True)
         return exc.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("dcat: interrupted; what was done before is kept.", err=True)
-        return INTERRUPTED
+        result = INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has seen enough, as `dcat find | head` has. Nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _reader_has_gone()
+    except SystemExit as exc:
+        # Typer ends the process itself where a pipe is closed.
+        if isinstance(exc.__context__, OSError) and exc.__context__.errno == errno.EPIPE:
+            return _reader_has_gone()
+        raise
     except Exception as exc:
         show = getattr(exc, "show", None)  # usage errors; Typer carries its own copy of their class
         if show is None:
             raise
         show()
         return int(getattr(exc, "exit_code", 2))
+    if result == INTERRUPTED:
+        typer.echo("dcat: interrupted; what was done before is kept.", err=True)
     return result if isinstance(result, int) else 0
+
+
+def _reader_has_gone() -> int:
+    """End quietly: the reader of our output has seen enough, as in `dcat find | head`."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def run() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -162,9 +162,17 @@ def _lines(name: str) -> list[str]:
     return [to_text(line) if "/" in line else line for line in lines]
 
 
+_arguments: list[str] = []
+
+
+def remember(arguments: Sequence[str]) -> None:
+    """Keep the command line that is being run, for `typed`."""
+    _arguments[:] = arguments
+
+
 def typed() -> str:
     """Return the command line as the user typed it, for runs and the ledger."""
-    return shlex.join(sys.argv[1:]).encode("utf-8", "backslashreplace").decode("utf-8")
+    return shlex.join(_arguments).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @contextmanager

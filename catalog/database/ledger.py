@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from catalog.database import models as m
+from catalog.database.roots import Place
 from catalog.database.rows import in_chunks
 from catalog.database.settle import remove_unclaimed
+from catalog.database.stored_files import below_condition
 from catalog.database.upsert import finding_values
+from catalog.entities import Status
 from catalog.findings import Finding
 
 
@@ -38,6 +41,11 @@ class StoredFileSet(NamedTuple):
     file_set_uid: str
     file_set_id: str
     dicomdir_digest: str
+
+    @property
+    def identity(self) -> str:
+        """What makes it one File-set, wherever it lies."""
+        return self.file_set_uid or f"sha256:{self.dicomdir_digest}"
 
 
 class ItemRow(NamedTuple):
@@ -100,13 +108,15 @@ def store_fileset(
     records: Iterable[RecordRow],
     findings: Sequence[Finding] = (),
 ) -> int:
-    """Store a File-set with its records and findings, in place of what was known of that folder.
+    """Store a File-set with its records and findings, in place of what was known of it.
 
     Instances that only the replaced records named are removed. Returns the File-set's id.
     """
     former = connection.execute(
         select(m.fileset.c.id).where(
-            m.fileset.c.folder == stored.folder, m.fileset.c.direction == stored.direction
+            m.fileset.c.folder == stored.folder,
+            m.fileset.c.identity == stored.identity,
+            m.fileset.c.direction == stored.direction,
         )
     ).scalar()
     named: set[int] = set()
@@ -123,7 +133,7 @@ def store_fileset(
             update(m.export).where(m.export.c.fileset_ref == former).values(fileset_ref=None)
         )
         connection.execute(delete(m.fileset).where(m.fileset.c.id == former))
-    values = {"run_ref": run_ref, **stored._asdict()}
+    values = {"run_ref": run_ref, "identity": stored.identity, **stored._asdict()}
     ref = int(
         connection.execute(insert(m.fileset).values(values).returning(m.fileset.c.id)).scalar_one()
     )
@@ -197,4 +207,33 @@ def store_referenced(
             .where(f.id == bindparam("file_id"))
             .values({name: bindparam(name) for name in columns}),
             changed,
+        )
+
+
+def mark_unnamed_missing(
+    connection: Connection, run_ref: int, place: Place, named: Collection[str], now: str
+) -> None:
+    """Mark files missing that were known at a place from a DICOMDIR only, and are not of the disc there now.
+
+    `named` are the paths, below the root, of the files that are there and belong to it.
+    """
+    f = m.file.c
+    rows = connection.execute(
+        select(f.id, f.path).where(
+            f.root_ref == place.root_ref,
+            below_condition(place.below),
+            f.status == Status.REFERENCED.value,
+        )
+    ).all()
+    gone = [row.id for row in rows if row.path not in named]
+    for chunk in in_chunks(gone):
+        connection.execute(
+            update(m.file)
+            .where(f.id.in_(chunk))
+            .values(
+                status=Status.MISSING.value,
+                last_status=Status.REFERENCED.value,
+                missing_since=now,
+                last_run_ref=run_ref,
+            )
         )

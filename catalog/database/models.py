@@ -194,8 +194,9 @@ fileset = Table(
     Column("file_set_uid", Text, comment="SOP Instance UID of the DICOMDIR [PS3.10 §8.1]"),
     Column("file_set_id", Text, comment="File-set ID (0004,1130)"),
     Column("dicomdir_digest", Text, nullable=False, comment="SHA-256 of the DICOMDIR"),
-    UniqueConstraint("folder", "direction"),
-    comment="File-sets imported and exported; a File-set imported again replaces its earlier row",
+    Column("identity", Text, nullable=False, comment="the File-set UID, or sha256: and the digest of a DICOMDIR that has none"),
+    UniqueConstraint("folder", "identity", "direction"),
+    comment="File-sets imported and exported; one that is imported again from the same folder replaces its earlier row",
 )  # fmt: skip
 
 fileset_record = Table(

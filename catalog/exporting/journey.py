@@ -9,12 +9,15 @@ from pathlib import Path
 from catalog.database import ledger, runs
 from catalog.database.catalogue import Catalogue
 from catalog.database.fetch import Candidate, SourceFile, candidates
-from catalog.errors import ExportError
+from catalog.errors import ExportError, FileSetError
 from catalog.events import Listener, ignore
+from catalog.exporting.making import Making, making
 from catalog.exporting.plan import Item, LeftOut, Plan, ambiguous, make_plan
 from catalog.exporting.write import DICOMDIR, Done, Written, check_destination, write_plan
 from catalog.files.digest import digest
 from catalog.files.paths import absolute_text, on_disk
+from catalog.fileset.file_id import is_file_set_id
+from catalog.fileset.profiles import profile_named
 from catalog.fileset.tree import walk
 from catalog.findings import Finding
 from catalog.query.selection import Selection
@@ -34,6 +37,15 @@ class Order:
         The UID of the new File-set; made by the caller, as nothing below is random.
     reason, recipient:
         For the ledger.
+    profile:
+        Name of the Application Profile (PS3.11) that the File-set is to follow, or `None`.
+    charset:
+        `utf-8`: the text of records is written in UTF-8; `None`: as each source has it.
+    icons:
+        Rows and Columns of icons in IMAGE records, 64 or 128; `None`: no icons, unless the
+        profile demands them.
+    private:
+        Instances of private SOP Classes get PRIVATE records; otherwise they are left out.
     """
 
     selection: Selection
@@ -43,6 +55,10 @@ class Order:
     reason: str | None = None
     recipient: str | None = None
     take_first: bool = False
+    profile: str | None = None
+    charset: str | None = None
+    icons: int | None = None
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +78,27 @@ class Outcome:
         return not self.failed and not self.plan.left_out
 
 
-def plan_export(catalogue: Catalogue, selection: Selection, *, take_first: bool = False) -> Plan:
+def plan_export(
+    catalogue: Catalogue,
+    selection: Selection,
+    *,
+    take_first: bool = False,
+    profile: str | None = None,
+    private: bool = False,
+) -> Plan:
     """Return the plan of an export; only files of which several hold one instance are read.
 
     Raises
     ------
     SelectionError
         If the selection holds SQL that cannot be run.
+    FileSetError
+        If there is no such profile.
     """
+    named = profile_named(profile) if profile else None
     chosen = list(candidates(catalogue, selection))
     digests = {} if take_first else dict(_digests(chosen))
-    return make_plan(chosen, digests, take_first=take_first)
+    return make_plan(chosen, digests, take_first=take_first, profile=named, private=private)
 
 
 def _digests(chosen: list[Candidate]) -> Iterator[tuple[int, str]]:
@@ -99,8 +125,11 @@ def export(
     Raises
     ------
     DestinationNotEmpty, MediaFull, ExportError
-        If the destination cannot be used or written.
+        If the destination cannot be used or written, or the order cannot be carried out.
+    FileSetError
+        If there is no such profile, or the File-set ID is none.
     """
+    how = _making(order)
     check_destination(order.destination, plan.size_bytes)
     with runs.recorded(catalogue, "export", arguments) as run:
         with catalogue.write() as connection:
@@ -124,6 +153,7 @@ def export(
                 order.file_set_uid,
                 book.report,
                 listener,
+                how,
             )
             _store_fileset(catalogue, order, run.ref, export_ref, book.done, written)
         finally:
@@ -136,6 +166,16 @@ def export(
         tuple(written.findings),
         written.dicomdir_size_bytes,
     )
+
+
+def _making(order: Order) -> Making:
+    """Return how the directory is made; refuse an order that cannot be carried out."""
+    if not is_file_set_id(order.file_set_id):
+        raise FileSetError(
+            f"{order.file_set_id!r} is no File-set ID: up to 16 of A-Z, 0-9 and _ (PS3.10 §8.1)."
+        )
+    profile = profile_named(order.profile) if order.profile else None
+    return making(profile, order.charset, order.icons, order.private)
 
 
 class _Book:

@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 from catalog.database.fetch import Candidate, SourceFile
 from catalog.entities import Status
+from catalog.fileset.build import is_private
 from catalog.fileset.file_id import FileId
 from catalog.fileset.naming import names
+from catalog.fileset.profiles import Profile, misfit
 from catalog.fileset.records import record_type_for
 from catalog.normal_forms import is_uid
 
@@ -65,7 +67,12 @@ class Plan:
 
 
 def make_plan(
-    candidates: Iterable[Candidate], digests: Mapping[int, str], *, take_first: bool = False
+    candidates: Iterable[Candidate],
+    digests: Mapping[int, str],
+    *,
+    take_first: bool = False,
+    profile: Profile | None = None,
+    private: bool = False,
 ) -> Plan:
     """Return the plan for `candidates`, the same in whatever order they come.
 
@@ -76,14 +83,20 @@ def make_plan(
     take_first:
         Of files with one SOP Instance UID and different bytes, take the first by path; otherwise
         the instance is left out, because nobody can know which one is meant.
+    profile:
+        Leave out whatever does not fit this Application Profile, with the code `profile`.
+    private:
+        Take instances of private SOP Classes too (for PRIVATE records).
     """
     left_out: list[LeftOut] = []
     chosen: list[tuple[Candidate, SourceFile]] = []
     for candidate in sorted(candidates, key=_order):
-        refusal = _refusal(candidate)
+        refusal = _refusal(candidate, private)
         if refusal is None:
             source, refusal = _source(candidate, digests, take_first)
-            if source is not None:
+            if source is not None and profile is not None:
+                refusal = _misfit(candidate, source, profile)
+            if source is not None and refusal is None:
                 chosen.append((candidate, source))
                 continue
         assert refusal is not None
@@ -146,9 +159,10 @@ Why = tuple[str, str, str]
 """Code, reason and detail of something left out."""
 
 
-def _refusal(candidate: Candidate) -> Why | None:
+def _refusal(candidate: Candidate, private: bool) -> Why | None:
     """Return why the instance can be in no File-set, or `None`."""
-    if candidate.claims.directory_record_type is None:
+    taken = private and is_private(candidate.claims.instance.sop_class_uid or "")
+    if candidate.claims.directory_record_type is None and not taken:
         known = record_type_for(candidate.claims.instance.sop_class_uid or "")
         return (
             "no-record-type",
@@ -169,6 +183,13 @@ def _refusal(candidate: Candidate) -> Why | None:
                 uid,
             )
     return None
+
+
+def _misfit(candidate: Candidate, source: SourceFile, profile: Profile) -> Why | None:
+    """Return why the instance does not fit the profile, or `None`."""
+    sop_class_uid = candidate.claims.instance.sop_class_uid or ""
+    reason = misfit(profile, sop_class_uid, source.transfer_syntax_uid or "")
+    return ("profile", reason, "") if reason else None
 
 
 def _source(

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from catalog import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from catalog.database.rows import differences, entity_at
-from catalog.dicom import claims as dicom_claims
-from catalog.dicom.elements import Element
-from catalog.dicom.header import Header, read_header
-from catalog.entities import Claims, Level
-from catalog.errors import DestinationNotEmpty, ExportError, HeaderError, MediaFull, SourceChanged
+from catalog.errors import DestinationNotEmpty, ExportError, MediaFull, SourceChanged
 from catalog.events import Finished, Listener, Progress, Started
+from catalog.exporting.directory import Directory
+from catalog.exporting.making import PLAIN, Making
 from catalog.exporting.plan import Item, Plan
+from catalog.exporting.proof import Proof
 from catalog.files.copy import atomic, copy, sync, sync_folder, write_error
 from catalog.files.paths import on_disk
-from catalog.fileset import build
-from catalog.fileset.tree import FileSet, Record
+from catalog.fileset.profiles import check_profile
+from catalog.fileset.tree import FileSet
 from catalog.fileset.writer import Writing, write
-from catalog.findings import Finding, Severity
+from catalog.findings import Finding
 
 DICOMDIR = "DICOMDIR"
 UNFINISHED = "UNFINISHED.TXT"
@@ -35,9 +33,6 @@ _UNFINISHED_TEXT = (
     "If no dcat is running that writes here, the export was interrupted:\r\n"
     "remove this folder and export again.\r\n"
 )
-_WANTED = build.WANTED | dicom_claims.WANTED
-_META_FALLBACK = {0x00080016: 0x00020002, 0x00080018: 0x00020003}
-"""SOP Class and Instance UID of the data set, and where File Meta Information has them too."""
 
 
 class Done(NamedTuple):
@@ -56,14 +51,6 @@ class Written:
     fileset: FileSet
     findings: list[Finding] = field(default_factory=list)
     dicomdir_size_bytes: int = 0
-
-
-class _Proved(NamedTuple):
-    """What a copy's own header gives: its record, and what it states."""
-
-    record: Record
-    elements: dict[int, Element]
-    claims: Claims
 
 
 def check_destination(destination: Path, size_bytes: int) -> None:
@@ -101,11 +88,13 @@ def write_plan(
     file_set_uid: str,
     report: Callable[[Done], None],
     listener: Listener,
+    making: Making = PLAIN,
 ) -> Written:
     """Copy every item below `destination` and write the DICOMDIR; return what was written.
 
     `report` is called once for each item, when its copy stands or has failed. A failed item is
-    left out of the directory and work goes on.
+    left out of the directory and work goes on. What the directory breaks of the profile that
+    `making` names is among the findings.
 
     Raises
     ------
@@ -118,7 +107,7 @@ def write_plan(
         (destination / UNFINISHED).write_text(_UNFINISHED_TEXT, encoding="ascii", newline="")
     except OSError as exc:
         raise write_error(exc, destination / UNFINISHED) from exc
-    tree = _Tree()
+    tree = Directory(making)
     findings: list[Finding] = []
     copied: list[Path] = []
     total = plan.size_bytes
@@ -126,7 +115,7 @@ def write_plan(
     listener(Started(STAGE, total, "bytes"))
     for item in plan.items:
         target = destination.joinpath(*item.file_id.components)
-        proof = _Proof(item, findings)
+        proof = Proof(item, findings, making)
         try:
             _make_folder(target.parent)
             result = copy(on_disk(item.source.root, item.source.path), target, proof.check)
@@ -145,6 +134,8 @@ def write_plan(
     fileset = FileSet(file_set_id, file_set_uid, tree.records(findings))
     written = Written(fileset, findings)
     if copied:
+        if making.profile is not None:
+            findings += check_profile(fileset, making.profile)
         with atomic(destination / DICOMDIR) as stream:
             written.dicomdir_size_bytes = write(
                 stream, fileset, Writing(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
@@ -159,122 +150,3 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise write_error(exc, folder) from exc
-
-
-class _Proof:
-    """Reads a copy's header from its own bytes: it must still be the instance that was planned."""
-
-    def __init__(self, item: Item, findings: list[Finding]) -> None:
-        self.item = item
-        self.proved: _Proved | None = None
-        self._findings = findings
-
-    def check(self, stream: BinaryIO, size_bytes: int) -> None:
-        """Refuse the copy with SourceChanged unless it can stand in the File-set as planned."""
-        try:
-            header = read_header(stream, size_bytes, _WANTED)
-        except HeaderError as exc:
-            raise SourceChanged(f"its header can no longer be read: {exc}") from exc
-        if any(finding.code == "no-preamble" for finding in header.findings):
-            raise SourceChanged(
-                "it has no preamble and prefix, so it is no DICOM file of a File-set (PS3.10 §7.1)"
-            )
-        stated = dicom_claims.claims(header.elements, header.meta).claims
-        if stated is None or _identity(stated) != _identity(self.item.candidate.claims):
-            raise SourceChanged(
-                "it holds another instance than when it was indexed; index it again"
-            )
-        elements = _with_meta_uids(header)
-        built = build.instance_record(
-            elements,
-            self.item.file_id,
-            header.transfer_syntax_uid or "",
-            place=self.item.file_id.path,
-        )
-        if built.record is None:
-            raise SourceChanged(" ".join(f.message for f in built.findings))
-        self._findings += built.findings
-        if header.is_truncated:
-            message = "The file ends inside its Pixel Data; it was copied as it is."
-            self._findings.append(
-                Finding("truncated", Severity.WARNING, message, self.item.file_id.path)
-            )
-        self.proved = _Proved(built.record, elements, stated)
-
-
-def _identity(claims: Claims) -> tuple[str | None, ...]:
-    patient, study, series, instance, _ = claims
-    return (
-        (patient and patient.patient_id) or None,
-        study and study.study_instance_uid,
-        series and series.series_instance_uid,
-        instance.sop_instance_uid,
-    )
-
-
-def _with_meta_uids(header: Header) -> dict[int, Element]:
-    elements = dict(header.elements)
-    for tag, meta_tag in _META_FALLBACK.items():
-        if (
-            tag not in elements or not elements[tag].data.strip(b" \0")
-        ) and meta_tag in header.meta:
-            elements[tag] = Element(tag, "UI", header.meta[meta_tag])
-    return elements
-
-
-@dataclass(slots=True)
-class _Node:
-    """A PATIENT, STUDY or SERIES in the making, and the header that speaks for it best so far."""
-
-    rank: tuple[int, str] = (1 << 30, "")
-    elements: dict[int, Element] = field(default_factory=dict)
-    children: dict[str, _Node] = field(default_factory=dict)
-    records: list[Record] = field(default_factory=list)
-
-
-class _Tree:
-    """The directory in the order of the plan.
-
-    PATIENT, STUDY and SERIES records are made from the header of one of their instances: the one
-    that differs least from the catalogue's row, and of those the one with the smallest SOP Instance UID.
-    """
-
-    def __init__(self) -> None:
-        self._root = _Node()
-
-    def add(self, item: Item, proved: _Proved) -> None:
-        _, study, series, _, _ = item.candidate.claims
-        uid = proved.claims.instance.sop_instance_uid or ""
-        node = self._root
-        if study is not None and series is not None:
-            keys = (
-                item.candidate.patient_identity or "",
-                study.study_instance_uid or "",
-                series.series_instance_uid or "",
-            )
-            for key, level in zip(keys, (Level.PATIENT, Level.STUDY, Level.SERIES), strict=True):
-                node = node.children.setdefault(key, _Node())
-                ours, theirs = (
-                    entity_at(item.candidate.claims, level),
-                    entity_at(proved.claims, level),
-                )
-                assert ours is not None
-                assert theirs is not None
-                rank = (len(differences(level, ours, theirs)), uid)
-                if rank < node.rank:
-                    node.rank, node.elements = rank, proved.elements
-        node.records.append(proved.record)
-
-    def records(self, findings: list[Finding]) -> tuple[Record, ...]:
-        """Return the records of the root entity; what had to be supplied joins `findings`."""
-        makers = (build.patient_record, build.study_record, build.series_record)
-
-        def make(node: _Node, depth: int) -> Iterator[Record]:
-            for child in node.children.values():
-                built = makers[depth](child.elements)
-                assert built.record is not None, "an instance without UIDs cannot be planned"
-                findings.extend(built.findings)
-                yield Record(built.record.type, built.record.keys, tuple(make(child, depth + 1)))
-            yield from node.records
-
-        return tuple(make(self._root, 0))

@@ -7,8 +7,12 @@ whoever has the medium.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
+from typing import TypeAlias
 
 from catalog.dicom.elements import Element, tag_text
 from catalog.errors import FileIdError
@@ -41,7 +45,14 @@ _UNIQUE_REFERENCE = (
     (SOP_INSTANCE_IN_FILE, "sop-instance", "Referenced SOP Instance UID", "PS3.3 F.2.1"),
 )
 _LEGAL = re.compile(rb"[A-Z0-9_]{1,8}(\\[A-Z0-9_]{1,8}){0,7}")
+_BLANK = (0x20, 0x00)
+_MOST_PLANS = 1024
+_TAG: Callable[[Element], int] = attrgetter("tag")
 _FILE_SET_ID = re.compile(r"[A-Z0-9_]{0,16}")
+
+
+_Shape: TypeAlias = tuple[str | int, ...]
+"""Type, type of the parent, and tags of a record."""
 
 
 def check(fileset: FileSet, entries: Sequence[Entry] = ()) -> tuple[Finding, ...]:
@@ -58,13 +69,33 @@ def check(fileset: FileSet, entries: Sequence[Entry] = ()) -> tuple[Finding, ...
     checker = _Checker()
     checker.file_set(fileset)
     parents = [ROOT]
+    active, offset = True, None
     for number, (depth, record) in enumerate(walk(fileset.records)):
+        if entries:
+            active, offset = entries[number].in_use, entries[number].offset_bytes
         del parents[depth + 1 :]
-        entry = entries[number] if entries else None
-        checker.offset = entry.offset_bytes if entry else None
-        checker.record(record, parents[-1], entry is None or entry.in_use)
+        checker.record(record, parents[depth], active, offset)
         parents.append(record.type)
     return tuple(checker.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is left to look at in records of one type and place that have the same tags.
+
+    Attributes
+    ----------
+    full:
+        Places among the keys of those that are Type 1.
+    file_id:
+        Place of (0004,1500), -1 if there is none.
+    unique:
+        Place of each key that may occur once, with code, name and clause.
+    """
+
+    full: tuple[int, ...]
+    file_id: int
+    unique: tuple[tuple[int, str, str, str], ...]
 
 
 class _Checker:
@@ -74,7 +105,8 @@ class _Checker:
         self.findings: list[Finding] = []
         self.offset: int | None = None
         self.subject: Record | None = None
-        self._seen: set[tuple[str, bytes]] = set()
+        self._seen: defaultdict[str, set[bytes]] = defaultdict(set)
+        self._plans: dict[_Shape, _Plan | None] = {}
 
     def _note(self, code: str, severity: Severity, message: str, clause: str) -> None:
         place = "" if self.subject is None else _place(self.subject)
@@ -90,8 +122,48 @@ class _Checker:
         if fileset.descriptor_file_id:
             self._file_id(fileset.descriptor_file_id, "descriptor's File ID")
 
-    def record(self, record: Record, parent: str, active: bool) -> None:
-        self.subject = record
+    def record(self, record: Record, parent: str, active: bool, offset: int | None) -> None:
+        self.subject, self.offset = record, offset
+        keys = record.keys
+        shape: _Shape = (record.type, parent, *map(_TAG, keys))
+        try:
+            plan = self._plans[shape]
+        except KeyError:
+            plan = self._plan(record, parent, shape)
+        if plan is None or not _faultless(keys, plan):
+            self._in_full(record, parent)
+        if not active:
+            return
+        for at, code, what, clause in _unique(record.type, keys) if plan is None else plan.unique:
+            value = _value(keys[at])
+            seen = self._seen[code]
+            before = len(seen)
+            seen.add(value)
+            if value and len(seen) == before:
+                message = f"Another record has the same {what}."
+                self._note(f"duplicate-{code}", Severity.ERROR, message, clause)
+
+    def _plan(self, record: Record, parent: str, shape: _Shape) -> _Plan | None:
+        """Keep and return the plan for records of `shape`; `None` if each of them gives findings."""
+        known, plan = RECORD_TYPES.get(record.type), None
+        if known is not None:
+            place = {element.tag: at for at, element in enumerate(record.keys)}
+            required = _required(known.name, FILE_ID in place)
+            trial = _Checker()
+            trial._standing(known, parent)
+            if FILE_ID in place and known.references_file is False:
+                trial._refers(known)
+            if not trial.findings and all(tag in place for tag, _, _ in required):
+                full = tuple(place[tag] for tag, _, type_ in required if type_ == "1")
+                unique = _unique(record.type, record.keys)
+                plan = _Plan(full, place.get(FILE_ID, -1), unique)
+        if len(self._plans) >= _MOST_PLANS:
+            self._plans.clear()
+        self._plans[shape] = plan
+        return plan
+
+    def _in_full(self, record: Record, parent: str) -> None:
+        """Report all but repeated keys."""
         present = {element.tag: element for element in record.keys}
         known = RECORD_TYPES.get(record.type)
         if known is None:
@@ -102,8 +174,6 @@ class _Checker:
         file_id = _value(present.get(FILE_ID))
         if file_id and not _LEGAL.fullmatch(file_id):
             self._file_id(components_of(file_id), "File ID")
-        if active:
-            self._uniqueness(record.type, present)
 
     def _unknown(self, name: str) -> None:
         if name:
@@ -136,8 +206,11 @@ class _Checker:
                 message = f"{keyword} {tag_text(tag)}, Type 1, is empty in a {known.name} record."
                 self._note("key-empty", Severity.ERROR, message, known.clause)
         if refers and known.references_file is False:
-            message = f"A {known.name} record refers to a file."
-            self._note("unexpected-reference", Severity.WARNING, message, known.clause)
+            self._refers(known)
+
+    def _refers(self, known: RecordType) -> None:
+        message = f"A {known.name} record refers to a file."
+        self._note("unexpected-reference", Severity.WARNING, message, known.clause)
 
     def _file_id(self, components: tuple[str, ...], what: str) -> None:
         if reason := unsafe(components):
@@ -149,19 +222,27 @@ class _Checker:
         except FileIdError as error:
             self._note("file-id-illegal", Severity.WARNING, str(error), "PS3.10 §8.2")
 
-    def _uniqueness(self, name: str, present: dict[int, Element]) -> None:
-        """Report keys that an earlier record has already."""
-        rules = (
-            (_UNIQUE[name],) if name in _UNIQUE else () if name == PRIVATE else _UNIQUE_REFERENCE
-        )
-        for tag, code, what, clause in rules:
-            value = _value(present.get(tag))
-            if not value:
-                continue
-            if (code, value) in self._seen:
-                message = f"Another record has the same {what}."
-                self._note(f"duplicate-{code}", Severity.ERROR, message, clause)
-            self._seen.add((code, value))
+
+def _faultless(keys: Sequence[Element], plan: _Plan) -> bool:
+    """Return whether the keys that `plan` names are full and legal."""
+    for at in plan.full:
+        value = keys[at].value
+        # A first byte that is no padding is full enough; only the others are looked at closely.
+        if not value or (value[0] in _BLANK and not is_full(keys[at])):
+            return False
+    if plan.file_id < 0:
+        return True
+    file_id = _value(keys[plan.file_id])
+    return not file_id or _LEGAL.fullmatch(file_id) is not None
+
+
+def _unique(name: str, keys: Sequence[Element]) -> tuple[tuple[int, str, str, str], ...]:
+    """Return the places in `keys` of those that may occur once, with code, name and clause."""
+    rules = (_UNIQUE[name],) if name in _UNIQUE else () if name == PRIVATE else _UNIQUE_REFERENCE
+    place = {element.tag: at for at, element in enumerate(keys)}
+    return tuple(
+        (place[tag], code, what, clause) for tag, code, what, clause in rules if tag in place
+    )
 
 
 @cache
@@ -175,7 +256,7 @@ def _required(name: str, refers: bool) -> tuple[tuple[int, str, str], ...]:
 
 
 def _value(element: Element | None) -> bytes:
-    return element.data.strip(b" \0") if element else b""
+    return element.value.strip(b" \0") if element and isinstance(element.value, bytes) else b""
 
 
 def _place(record: Record) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 _LENGTHS = {
     "AE": 16,
@@ -47,6 +48,37 @@ def modernised(vr: str, data: bytes) -> bytes | None:
     if pattern is None or not pattern.fullmatch(value):
         return None
     return value.replace(separator, b"")
+
+
+_OFFSET = re.compile(rb"([+-])(\d{2})([0-5]\d)")
+
+
+def instant(value: bytes, default_offset: bytes = b"") -> datetime | None:
+    """Return the moment that a DT value names, in UTC; `None` if it is no DT.
+
+    What the value leaves out counts as its least. Without an offset of its own it has
+    `default_offset`, Timezone Offset From UTC (0008,0201); without that either, none
+    (PS3.5 §6.2; PS3.3 C.12.1).
+    """
+    value = value.strip(b" \0")
+    if not value or not _PATTERNS["DT"].fullmatch(value):
+        return None
+    own = value[-5:] if value[-5:-4] in (b"+", b"-") else b""
+    digits, _, fraction = value[: len(value) - len(own)].partition(b".")
+    parts = [int(digits[:4]), *(int(digits[i : i + 2]) for i in range(4, len(digits), 2))]
+    parts += [1, 1, 0, 0, 0][len(parts) - 1 :]
+    offset = _OFFSET.fullmatch(own or default_offset.strip(b" \0"))
+    shift = timedelta()
+    if offset:
+        shift = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
+        shift = -shift if offset[1] == b"-" else shift
+    year, month, day, hour, minute, second = parts
+    try:
+        moment = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
+        leap = timedelta(seconds=second == 60, microseconds=int(fraction.ljust(6, b"0")))
+        return moment - shift + leap
+    except (ValueError, OverflowError):
+        return None
 
 
 def deviation(vr: str, data: bytes) -> str | None:

@@ -7,13 +7,13 @@ suggest. Work is linear (one sort apart); nothing recurses along siblings, and d
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from catalog.dicom.elements import Element
 from catalog.fileset.layout import Laid
 from catalog.fileset.record_types import MRDR, PRIVATE, RECORD_TYPES, ROOT, may_stand_below
+from catalog.fileset.targets import Targets
 from catalog.fileset.tree import (
     MRDR_OFFSET,
     NUMBER_OF_REFERENCES,
@@ -26,7 +26,6 @@ from catalog.findings import Finding, Severity
 MAX_DEPTH = 32
 """Deepest chain of parents that is kept. The standard needs four, and private records a few more."""
 
-_NEAR_BYTES = 64
 _ROOT = -1
 _OFFSETS = "PS3.3 F.3.2.2"
 _LEVELS = ("PATIENT", "STUDY", "SERIES")
@@ -66,91 +65,13 @@ def link(laid: list[Laid], first: int | None, last: int | None) -> Linked:
     `first` and `last` are the values of (0004,1200) and (0004,1202), `None` where absent.
     """
     linker = _Linker(laid)
-    targets = _Targets(laid, first)
+    targets = Targets(laid, first)
     linker.findings += targets.findings
     linker.targets = targets.index
     linker.follow(first)
     linker.recover()
     linker.check_last(last)
     return linker.finish()
-
-
-class _Targets:
-    """Which record each offset in the file means: `index` maps offset to record number."""
-
-    def __init__(self, laid: list[Laid], first: int | None) -> None:
-        self.items = [record.offset_bytes for record in laid]
-        self.index: dict[int, int] = {}
-        self.findings: list[Finding] = []
-        self._at = {offset: i for i, offset in enumerate(self.items)}
-        wanted = {offset for record in laid for offset in (record.next, record.lower) if offset}
-        if first:
-            wanted.add(first)
-        shift = self._common_shift(wanted) if self.items else 0
-        if shift:
-            message = f"All offsets are {-shift:+d} bytes off; {len(wanted)} were corrected."
-            self._note("offset-shift", message, None)
-        # An MRDR is pointed at from elsewhere, and may be missing: it has no say in the shift.
-        wanted |= {record.mrdr for record in laid if record.mrdr}
-        self._resolve(sorted(wanted), shift)
-
-    def _note(self, code: str, message: str, offset: int | None) -> None:
-        self.findings.append(Finding(code, Severity.ERROR, message, "", _OFFSETS, offset))
-
-    def _common_shift(self, wanted: set[int]) -> int:
-        """Return what added to every offset makes them hit items, 0 if they do or nothing does."""
-        exact = sum(target in self._at for target in wanted)
-        if exact == len(wanted):
-            return 0
-        guesses = {
-            self.items[0] - min(wanted),
-            self.items[-1] - max(wanted),
-            132,
-            -132,
-            128,
-            -128,
-            8,
-            -8,
-        }
-        hits = {
-            shift: sum(target + shift in self._at for target in wanted)
-            for shift in sorted(guesses)
-            if shift
-        }
-        best = max(hits, key=lambda shift: (hits[shift], -abs(shift)), default=0)
-        # One or two offsets fit anything, so they are believed only near by.
-        good = hits.get(best, 0) > exact and hits[best] * 10 >= len(wanted) * 9
-        return best if good and (len(wanted) > 2 or abs(best) <= 132) else 0
-
-    def _resolve(self, wanted: list[int], shift: int) -> None:
-        """Fill `index` in ascending order, so that a shift that begins somewhere is carried on."""
-        local = told = shift
-        for target in wanted:
-            hit = self._at.get(target + shift)
-            if hit is None:
-                hit = self._at.get(target + local)
-                if hit is None:
-                    hit = self._nearest(target + local)
-                if hit is None:
-                    self._note(
-                        "dangling-offset",
-                        f"No Directory Record is at or near byte {target}.",
-                        target,
-                    )
-                    continue
-                local = self.items[hit] - target
-                if local != told:
-                    message = f"The offset {target} is {-local:+d} bytes off the nearest Directory Record; so may be those after it."
-                    self._note("inexact-offset", message, target)
-                    told = local
-            self.index[target] = hit
-
-    def _nearest(self, target: int) -> int | None:
-        """Return the record whose item begins within a few bytes of `target`."""
-        right = bisect_left(self.items, target)
-        near = [i for i in (right - 1, right) if 0 <= i < len(self.items)]
-        best = min(near, key=lambda i: abs(self.items[i] - target), default=None)
-        return best if best is not None and abs(self.items[best] - target) <= _NEAR_BYTES else None
 
 
 class _Linker:
@@ -160,11 +81,11 @@ class _Linker:
         self.laid = laid
         self.targets: dict[int, int] = {}
         self.findings: list[Finding] = []
-        self.children: list[list[int]] = [[] for _ in laid]
+        self.children: dict[int, list[int]] = {}
         self.root: list[int] = []
         self.parent: list[int | None] = [None] * len(laid)
         self.depth = [0] * len(laid)
-        self.recovered = [False] * len(laid)
+        self.recovered: set[int] = set()
         self.order: list[int] = []  # placed, parents before children
 
     def note(
@@ -198,21 +119,38 @@ class _Linker:
             if self.parent[head] is not None:
                 self._twice(above, head, "lower")
                 continue
-            chain = list(self._chain(head, above))
-            lower = [(self.target(self.laid[i].lower), i) for i in reversed(chain)]
-            pending += [(below, i) for below, i in lower if below is not None]
+            laid, targets = self.laid, self.targets
+            for i in reversed(self._chain(head, above)):
+                lower = laid[i].lower
+                below = targets.get(lower) if lower else None
+                if below is not None:
+                    pending.append((below, i))
 
-    def _chain(self, start: int, parent: int) -> Iterator[int]:
-        """Place and yield `start` and its following siblings."""
+    def _chain(self, start: int, parent: int) -> list[int]:
+        """Place `start` and its following siblings and return them."""
+        laid, targets, parents = self.laid, self.targets, self.parent
+        depth = 0 if parent == _ROOT else self.depth[parent] + 1
+        chain: list[int] = []
         at: int | None = start
         while at is not None:
-            self._place(at, parent)
-            yield at
-            after = self.target(self.laid[at].next)
-            if after is not None and self.parent[after] is not None:
+            if depth < MAX_DEPTH:
+                parents[at], self.depth[at] = parent, depth
+            else:
+                self._place(at, parent)
+            chain.append(at)
+            following = laid[at].next
+            after = targets.get(following) if following else None
+            if after is not None and parents[after] is not None:
                 self._twice(at, after, "next")
-                return
+                break
             at = after
+        if depth < MAX_DEPTH:
+            self._siblings(parent).extend(chain)
+            self.order.extend(chain)
+        return chain
+
+    def _siblings(self, parent: int) -> list[int]:
+        return self.root if parent == _ROOT else self.children.setdefault(parent, [])
 
     def _twice(self, source: int, target: int, which: str) -> None:
         """Report that the `which` offset of `source` leads to a record that has its place."""
@@ -239,7 +177,7 @@ class _Linker:
             parent = _ROOT if above is None else above
         self.parent[i] = parent
         self.depth[i] = 0 if parent == _ROOT else self.depth[parent] + 1
-        (self.root if parent == _ROOT else self.children[parent]).append(i)
+        self._siblings(parent).append(i)
         self.order.append(i)
 
     def recover(self) -> None:
@@ -299,8 +237,7 @@ class _Linker:
     def _recover_one(self, i: int, parent: int, quiet: bool) -> None:
         before = len(self.order)
         self._chains(i, parent)
-        for found in self.order[before:]:
-            self.recovered[found] = True
+        self.recovered.update(self.order[before:])
         if not quiet:
             where = "at the root" if parent == _ROOT else f"below a {self.laid[parent].type} record"
             count = len(self.order) - before
@@ -326,22 +263,30 @@ class _Linker:
                     "The In-use Flag is 0000H: an inactive record, retired in 2008; it is kept."
                 )
                 self.note("inactive-record", Severity.WARNING, message, i)
+        return Linked(self._records(), tuple(self._entries()), tuple(self.findings))
+
+    def _records(self) -> tuple[Record, ...]:
+        """Return the records at the root, those below them inside."""
+        laid, children = self.laid, self.children
         built: dict[int, Record] = {}
         for i in reversed(self.order):
-            below = tuple(built.pop(child) for child in self.children[i])
-            built[i] = Record(self.laid[i].type, tuple(self.laid[i].keys), below)
-        records = tuple(built.pop(i) for i in self.root)
-        return Linked(records, tuple(self._entries()), tuple(self.findings))
+            below = tuple([built.pop(child) for child in children[i]]) if i in children else ()
+            built[i] = Record(laid[i].type, tuple(laid[i].keys), below)
+        return tuple([built.pop(i) for i in self.root])
 
     def _entries(self) -> Iterator[Entry]:
+        laid, children, recovered = self.laid, self.children, self.recovered
         pending = self.root[::-1]
         while pending:
             i = pending.pop()
-            yield Entry(self.laid[i].offset_bytes, self.laid[i].in_use, self.recovered[i])
-            pending.extend(reversed(self.children[i]))
+            yield Entry(laid[i].offset_bytes, laid[i].in_use, i in recovered)
+            if i in children:
+                pending.extend(reversed(children[i]))
 
     def _resolve_mrdrs(self) -> None:
         """Copy file references out of multi-referenced file records, which go away when all used."""
+        if not any(laid.mrdr is not None or laid.type == MRDR for laid in self.laid):
+            return
         used: set[int] = set()
         for i, laid in enumerate(self.laid):
             if laid.mrdr is None or self.parent[i] is None:
@@ -358,7 +303,7 @@ class _Linker:
                 "The file is referenced through an MRDR, retired in 2004; the reference is copied."
             )
             self.note("mrdr", Severity.NOTE, message, i, "PS3.3 F.3.2.2")
-        self.order = [i for i in self.order if i not in used or self.children[i]]
+        self.order = [i for i in self.order if i not in used or self.children.get(i)]
         gone = used.difference(self.order)
         self.root = [i for i in self.root if i not in gone]
         for parent in {self.parent[i] for i in gone} - {None, _ROOT}:
@@ -367,7 +312,7 @@ class _Linker:
         for i in range(len(self.laid)):
             if self.parent[i] is None and i not in used:
                 self._place(i, _ROOT)
-                self.recovered[i] = True
+                self.recovered.add(i)
                 self.note(
                     "orphan",
                     Severity.ERROR,
@@ -379,12 +324,16 @@ class _Linker:
         """Give records with non-ASCII text the character set of the nearest ancestor that has one."""
         effective: dict[int, Element | None] = {_ROOT: None}
         for i in self.order:
-            laid, parent = self.laid[i], self.parent[i]
+            laid = self.laid[i]
+            if not laid.has_text and i not in self.children:
+                continue
             own = next(
                 (e for e in laid.keys if e.tag == SPECIFIC_CHARACTER_SET and e.data.strip()), None
             )
+            parent = self.parent[i]
             inherited = effective[_ROOT if parent is None else parent]
-            effective[i] = own or inherited
+            if i in self.children:
+                effective[i] = own or inherited
             if own is not None or not needs_character_set(laid.keys):
                 continue
             if inherited is None:
@@ -399,7 +348,7 @@ class _Linker:
             self.note("character-set-inherited", Severity.WARNING, message, i, "PS3.5 §7.5.3")
 
 
-def _merged(keys: list[Element], more: Iterable[Element]) -> list[Element]:
+def _merged(keys: Iterable[Element], more: Iterable[Element]) -> list[Element]:
     """Return `keys` without the link to the MRDR and with the MRDR's file reference."""
     tags = (0x00041500, 0x00041510, 0x00041511, 0x00041512, 0x0004151A)
     found = {e.tag: e for e in more if e.tag in tags}

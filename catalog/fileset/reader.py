@@ -6,13 +6,16 @@ every record that can be made out is in the tree.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from catalog.dicom.elements import Buffer, Element, tag_text
 from catalog.fileset.check import check
 from catalog.fileset.file_id import components_of
-from catalog.fileset.layout import DIRECTORY_RECORDS, Layout, lay_out
+from catalog.fileset.items import lay_out
+from catalog.fileset.layout import DIRECTORY_RECORDS, Layout
 from catalog.fileset.linking import Entry, link
 from catalog.fileset.tree import FileSet
 from catalog.findings import Finding, Severity
@@ -63,9 +66,31 @@ def read(data: Buffer) -> Directory:
     DicomdirError
         If `data` is not DICOM or no directory: nothing can be made of it.
     """
-    layout = lay_out(data if isinstance(data, bytes) else bytes(data))
+    with _no_collection():
+        return _read(data if isinstance(data, bytes) else bytes(data))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Let the cycle collector rest.
+
+    A directory becomes hundreds of thousands of objects, none of which is in a cycle and nearly
+    all of which stay; passing over them again and again would take a fifth of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _read(data: bytes) -> Directory:
+    layout = lay_out(data)
     _identification(layout)
     linked = link(layout.records, _number(layout, _ROOT_FIRST), _number(layout, _ROOT_LAST))
+    layout.records.clear()  # two fifths of what is held at this point
     fileset = FileSet(
         file_set_id=_text(layout.elements.get(_FILE_SET_ID)) or "",
         file_set_uid=_text(layout.meta.get(0x00020003)) or "",

@@ -10,14 +10,13 @@ import re
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
 from typing import BinaryIO
 
-from catalog.dicom.elements import Element, encode, tag_text
+from catalog.dicom.elements import Element, encode
 from catalog.errors import EncodingError, FileSetError
 from catalog.fileset.file_id import file_id
-from catalog.fileset.record_types import RECORD_TYPES
-from catalog.fileset.tree import IN_USE, LOWER_RECORD, NEXT_RECORD, FileSet, Record, is_full, walk
+from catalog.fileset.record_bytes import FORBIDDEN_GROUPS, Shapes, check_record, encode_record
+from catalog.fileset.tree import FileSet, Record, walk
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
@@ -27,16 +26,8 @@ _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 _LIMIT = 0xFFFFFFFF
 _BUFFER_BYTES = 1 << 20
 _MAX_DEPTH = 32
-_FORBIDDEN_GROUPS = (0x0000, 0x0002, 0x0006)
 
-_ITEM = struct.Struct("<HHI")
 _UL = struct.Struct("<I")
-
-_LINK_PARTS = {
-    NEXT_RECORD: encode(Element(NEXT_RECORD, "UL", bytes(4))),
-    IN_USE: encode(Element(IN_USE, "US", b"\xff\xff")),
-    LOWER_RECORD: encode(Element(LOWER_RECORD, "UL", bytes(4))),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,37 +89,6 @@ def write_records(
     )
 
 
-def check_record(record: Record) -> None:
-    """Accept a record of a known type with every Type 1 key and a legal reference.
-
-    Raises
-    ------
-    FileSetError
-        If the type is unknown, or a Type 1 key is absent or empty (PS3.3 F.5).
-    """
-    known = RECORD_TYPES.get(record.type)
-    if known is None:
-        raise FileSetError(f"{record.type!r} is no Directory Record Type.")
-    full = {element.tag for element in record.keys if is_full(element)}
-    for tag in _type_1(record.type):
-        if tag not in full:
-            raise FileSetError(
-                f"A {record.type} record lacks {tag_text(tag)}, which is Type 1 ({known.clause})."
-            )
-    if 0x00041500 in full:
-        components = record.file_components or ()
-        file_id(components)
-
-
-@cache
-def _type_1(record_type: str) -> tuple[int, ...]:
-    known = RECORD_TYPES[record_type]
-    keys = tuple(key.tag for key in known.keys if key.type == "1")
-    return (
-        (*keys, 0x00041500, 0x00041510, 0x00041511, 0x00041512) if known.references_file else keys
-    )
-
-
 def _uid(text: str, what: str) -> bytes:
     if len(text) > 64 or not _UID.fullmatch(text):
         raise FileSetError(f"The {what} {text!r} is not a UID (PS3.5 §9.1).")
@@ -185,38 +145,9 @@ def _identification(fileset: FileSet) -> list[Element]:
 
 def _tail(fileset: FileSet) -> bytes:
     """Return the elements that follow the Directory Record Sequence."""
-    if any(e.tag <= 0x00041220 or e.tag >> 16 in _FORBIDDEN_GROUPS for e in fileset.extra):
+    if any(e.tag <= 0x00041220 or e.tag >> 16 in FORBIDDEN_GROUPS for e in fileset.extra):
         raise FileSetError("An extra element of a DICOMDIR comes after (0004,1220) or not at all.")
     return b"".join(map(encode, sorted(fileset.extra, key=lambda e: e.tag)))
-
-
-def encode_record(record: Record) -> tuple[bytes, int, int]:
-    """Return the item of `record`, and where in it the values of (0004,1400) and (0004,1420) are.
-
-    Both offsets are zero, the In-use Flag is FFFFH (PS3.3 F.3.2.2).
-
-    Raises
-    ------
-    FileSetError
-        If a key is one of the links, occurs twice, or belongs to a group that items may not hold.
-    EncodingError
-        If a value cannot be encoded.
-    """
-    parts = dict(_LINK_PARTS)
-    parts[0x00041430] = encode(Element(0x00041430, "CS", record.type.encode("ascii", "replace")))
-    for element in record.keys:
-        tag = element.tag
-        if tag in parts or tag >> 16 in _FORBIDDEN_GROUPS:
-            raise FileSetError(
-                f"A {record.type} record may not hold {tag_text(tag)}, or only once."
-            )
-        parts[tag] = encode(element)
-    position = _ITEM.size
-    tags = sorted(parts)
-    next_ = position + sum(len(parts[tag]) for tag in tags if tag < 0x00041400) + 8
-    lower = position + sum(len(parts[tag]) for tag in tags if tag < 0x00041420) + 8
-    body = b"".join([parts[tag] for tag in tags])
-    return _ITEM.pack(0xFFFE, 0xE000, len(body)) + body, next_, lower
 
 
 class _Writer:
@@ -224,7 +155,7 @@ class _Writer:
 
     def __init__(self, stream: BinaryIO, check: Callable[[Record], None]) -> None:
         self._stream = stream
-        self._check = check
+        self._shapes = Shapes(check)
         self._base = stream.tell()
         self._buffer = bytearray()
         self._flushed = 0  # bytes of the file before the buffer
@@ -250,14 +181,14 @@ class _Writer:
     def _records(self, records: Iterable[tuple[int, Record]]) -> tuple[int, int]:
         """Write all records; return the offsets of the first and last one at the root, or zeros."""
         first = last = 0
+        encoded = self._shapes.encoded
         links: list[tuple[int, int]] = []  # where the two offsets of each depth's latest record are
         for depth, record in records:
             if depth > len(links) or depth >= _MAX_DEPTH or depth < 0:
                 raise FileSetError(
                     f"A {record.type} record at depth {depth} follows one at depth {len(links) - 1}."
                 )
-            self._check(record)
-            item, next_, lower = encode_record(record)
+            item, next_, lower = encoded(record)
             offset = self._size
             if offset + len(item) > _LIMIT:
                 raise EncodingError(

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalog.dicom import claims as dicom_claims
-from catalog.dicom.claims import ClaimsResult, claims
+from catalog.dicom.claims import claims
+from catalog.dicom.dictionary import keyword
+from catalog.dicom.elements import dictionary_vr
 from catalog.dicom.header import Header, read_header
 from catalog.dicom.values import character_sets, text
 from catalog.errors import HeaderError, NotDicom
 from catalog.events import Finished, Listener, Progress, Started, ignore
-from catalog.files.medium import Medium, content, medium_at
+from catalog.files.medium import content, medium_at
 from catalog.files.paths import absolute_text, on_disk
 from catalog.fileset.file_id import Listing, resolve
 from catalog.fileset.medium import dicomdir_names
+from catalog.fileset.profiles import check_profile, profile_named
 from catalog.fileset.reader import read
 from catalog.fileset.records import RECORD_TYPES
 from catalog.fileset.tree import Record, paths
 from catalog.findings import Finding, Severity
+from catalog.verifying import annex_f
 
 STAGE = "Verifying"
 BATCH_RECORDS = 200
@@ -48,19 +53,34 @@ class MediumVerified:
     findings: list[Finding] = field(default_factory=list)
 
 
-_STUDY_DATE = 0x00080020
-_COMPARED = {
-    0x00100020: "PatientID",
-    0x0020000D: "StudyInstanceUID",
-    0x0020000E: "SeriesInstanceUID",
-    0x00080060: "Modality",
-    0x00100010: "PatientName",
-    0x00080020: "StudyDate",
-    0x00080050: "AccessionNumber",
-    0x00200011: "SeriesNumber",
-    0x00200013: "InstanceNumber",
-}
+_COMPARED = frozenset(
+    (
+        0x00100020,  # Patient ID
+        0x0020000D,  # Study Instance UID
+        0x0020000E,  # Series Instance UID
+        0x00080060,  # Modality
+        0x00100010,  # Patient's Name
+        0x00080020,  # Study Date
+        0x00080050,  # Accession Number
+        0x00200011,  # Series Number
+        0x00200013,  # Instance Number
+    )
+)
 """Keys of records that are held against the file's own header."""
+
+_REFERENCES = {
+    0x00041510: "SOP Class UID",
+    0x00041511: "SOP Instance UID",
+    0x00041512: "Transfer Syntax UID",
+}
+_LEVELS = ("PATIENT", "STUDY", "SERIES")
+_LEVEL_KEYS = frozenset(
+    tag for tag in dicom_claims.WANTED if tag >> 16 != 0x0004 and dictionary_vr(tag) != "SQ"
+) - {0x00080005}
+"""Keys of PATIENT, STUDY and SERIES records that a thorough check compares, those of profiles included."""
+
+_LEGACY = {"DA": ".", "TM": ":"}
+_BACKUP = re.compile(r"dicomdir[^/]*\.[0-9]+\.bak", re.IGNORECASE)
 
 _TYPE_1 = frozenset(
     key.tag
@@ -85,86 +105,161 @@ def verify_medium(path: Path, listener: Listener = ignore) -> MediumVerified:
     DicomdirError
         If nothing can be made of it.
     """
-    medium = medium_at(path, dicomdir_names)
-    directory = read(content(medium.dicomdir))
-    result = MediumVerified(findings=list(directory.findings))
-    listing = Listing(medium.files)
-    named: set[str] = {medium.dicomdir.name}
-    keys = _Keys()
-    offsets: list[int] = []
-    total = len(directory.entries)
-    listener(Started(STAGE, total, "records"))
-    for position, chain in enumerate(paths(directory.fileset.records)):
-        record = chain[-1]
-        del offsets[len(chain) - 1 :]
-        offsets.append(directory.entries[position].offset_bytes)
-        result.records[record.type] += 1
-        components = record.file_components
-        if components is not None:
-            result.files += 1
-            resolution = resolve(components, listing, offsets[-1])
-            findings = list(resolution.findings)
-            if resolution.path is not None:
-                named.add(resolution.path)
-                findings += _compare(medium, resolution.path, chain, offsets, keys)
-            result.findings += findings
-            result.right += not any(f.severity is Severity.ERROR for f in findings)
-        if position % BATCH_RECORDS == 0:
-            listener(Progress(STAGE, position, total))
-    result.findings += keys.findings()
-    result.findings += _unnamed(medium, named)
-    listener(Finished(STAGE, total))
+    return _Proving(path, False).run(listener)
+
+
+def check_medium(
+    path: Path, profile: str | None = None, listener: Listener = ignore
+) -> MediumVerified:
+    """As `verify_medium`, with every further rule that can be seen in the directory and its files.
+
+    These are VRs, forms and lengths of values, character sets, icons, File Meta Information,
+    record types against SOP Classes, conditional keys, files that two records name, links out of
+    the medium, several DICOMDIRs. A DICOM file that no record names is an error here (PS3.3 F.2.1).
+
+    Parameters
+    ----------
+    profile:
+        Name of an Application Profile (PS3.11) that the directory is held against, too.
+
+    Raises
+    ------
+    PathError, DicomdirError
+        As `verify_medium`.
+    FileSetError
+        If there is no such profile.
+    """
+    chosen = None if profile is None else profile_named(profile)
+    proving = _Proving(path, True)
+    result = proving.run(listener)
+    if chosen is not None:
+        result.findings += check_profile(proving.directory.fileset, chosen)
     return result
 
 
-def _compare(
-    medium: Medium, path: str, chain: Sequence[Record], offsets: Sequence[int], keys: _Keys
-) -> Iterator[Finding]:
-    """Yield what differs between a record and the file that it names; note in `keys` how keys compare."""
+class _Proving:
+    """One pass over a directory's records and its medium's files; `thorough` adds Annex F's rules."""
 
-    def differs(code: str, message: str, clause: str) -> Finding:
-        return Finding(code, Severity.ERROR, message, path, clause, offsets[-1])
+    def __init__(self, path: Path, thorough: bool) -> None:
+        self.medium = medium_at(path, dicomdir_names)
+        self.directory = read(content(self.medium.dicomdir))
+        self.thorough = thorough
+        self.keys = _Keys()
+        self.wanted = dicom_claims.WANTED | (annex_f.WANTED if thorough else frozenset())
 
-    record = chain[-1]
-    try:
-        header = _header(medium, path)
-    except (HeaderError, OSError) as exc:
-        yield differs("file-unreadable", f"The file cannot be read: {exc}.", "PS3.10 §7")
-        return
-    stated: ClaimsResult = claims(header.elements, header.meta)
+    def run(self, listener: Listener) -> MediumVerified:
+        """Return what is found; files are opened once each, and looked up in one listing."""
+        medium, directory = self.medium, self.directory
+        result = MediumVerified(findings=list(directory.findings))
+        if self.thorough:
+            result.findings += annex_f.of_medium(medium, directory)
+        listing = Listing(medium.files)
+        named: dict[str, int] = {}
+        offsets: list[int] = []
+        total = len(directory.entries)
+        listener(Started(STAGE, total, "records"))
+        for position, chain in enumerate(paths(directory.fileset.records)):
+            record = chain[-1]
+            del offsets[len(chain) - 1 :]
+            offsets.append(directory.entries[position].offset_bytes)
+            result.records[record.type] += 1
+            if self.thorough:
+                result.findings += annex_f.of_record(record, offsets[-1])
+            components = record.file_components
+            if components is not None:
+                result.files += 1
+                resolution = resolve(components, listing, offsets[-1])
+                findings = list(resolution.findings)
+                if (found := resolution.path) is not None:
+                    if self.thorough and found in named:
+                        findings.append(_named_twice(found, named[found], offsets[-1]))
+                    named.setdefault(found, offsets[-1])
+                    findings += self._compare(found, chain, offsets)
+                result.findings += findings
+                result.right += not any(f.severity is Severity.ERROR for f in findings)
+            if position % BATCH_RECORDS == 0:
+                listener(Progress(STAGE, position, total))
+        result.findings += self.keys.findings()
+        result.findings += self._unnamed({medium.dicomdir.name, *named})
+        listener(Finished(STAGE, total))
+        return result
+
+    def _compare(
+        self, path: str, chain: Sequence[Record], offsets: Sequence[int]
+    ) -> Iterator[Finding]:
+        """Yield what differs between a record and the file that it names; note how keys compare."""
+        try:
+            header = self._header(path)
+        except (HeaderError, OSError) as exc:
+            message = f"The file cannot be read: {exc}."
+            yield Finding(
+                "file-unreadable", Severity.ERROR, message, path, "PS3.10 §7", offsets[-1]
+            )
+            return
+        yield from _references(header, chain[-1], path, offsets[-1])
+        if self.thorough:
+            yield from annex_f.of_file(self.medium, path, header, chain[-1], offsets[-1])
+        header_encodings = character_sets(header.elements)
+        for each, offset in zip(chain, offsets, strict=True):
+            encodings = character_sets({e.tag: e for e in each.keys if e.tag == 0x00080005})
+            more = _LEVEL_KEYS if self.thorough and each.type in _LEVELS else ()
+            for element in each.keys:
+                tag = element.tag
+                if tag not in _COMPARED and tag not in more:
+                    continue
+                theirs = header.elements.get(tag)
+                in_file = text(theirs, header_encodings) if theirs else ""
+                if in_file == "" and tag in _TYPE_1:
+                    continue
+                if separator := _LEGACY.get(element.vr):
+                    # the form of ACR-NEMA, which a record may not have
+                    in_file = in_file.replace(separator, "")
+                self.keys.note(offset, each.type, tag, path, text(element, encodings) == in_file)
+
+    def _header(self, path: str) -> Header:
+        entry = self.medium.files[path]
+        with open(on_disk(absolute_text(self.medium.folder), path), "rb") as stream:  # noqa: PTH123
+            return read_header(stream, entry.size_bytes, self.wanted)
+
+    def _unnamed(self, named: set[str]) -> Iterator[Finding]:
+        """Yield a finding for each DICOM file that no record names."""
+        for path in sorted(set(self.medium.files) - named):
+            try:
+                header = self._header(path)
+            except NotDicom:
+                continue  # other files are allowed (PS3.10 §8.1)
+            except (HeaderError, OSError) as exc:
+                message = f"No record names it, and it cannot be read: {exc}."
+                yield Finding("file-unreadable", Severity.NOTE, message, path, "PS3.10 §7")
+                continue
+            if header.is_dicomdir and _BACKUP.fullmatch(path):
+                message = "It is an earlier DICOMDIR, kept when a new one was written; take it away before the medium is handed out."
+                yield Finding("directory-backup", Severity.NOTE, message, path, "PS3.10 §8.6")
+                continue
+            what = "another DICOMDIR" if header.is_dicomdir else "a DICOM file"
+            severity = Severity.ERROR if self.thorough else Severity.WARNING
+            message = f"It is {what} that no record names."
+            yield Finding("file-unnamed", severity, message, path, "PS3.3 F.2.1")
+
+
+def _references(header: Header, record: Record, path: str, offset: int) -> Iterator[Finding]:
+    """Yield which of the record's UIDs are not the file's."""
+    stated = claims(header.elements, header.meta).claims
     own = {
-        0x00041510: stated.claims.instance.sop_class_uid if stated.claims else None,
-        0x00041511: stated.claims.instance.sop_instance_uid if stated.claims else None,
+        0x00041510: stated.instance.sop_class_uid if stated else None,
+        0x00041511: stated.instance.sop_instance_uid if stated else None,
         0x00041512: header.transfer_syntax_uid,
-    }
-    names = {
-        0x00041510: "SOP Class UID",
-        0x00041511: "SOP Instance UID",
-        0x00041512: "Transfer Syntax UID",
     }
     for tag, value in own.items():
         said = record.plain(tag)
         if said != value and not (said is None and value is None):
-            yield differs(
-                "reference-wrong",
-                f"The record's {names[tag]} is {said}, the file's is {value}.",
-                "PS3.3 F.3.2.2",
-            )
-    header_encodings = character_sets(header.elements)
-    for each, offset in zip(chain, offsets, strict=True):
-        encodings = character_sets({e.tag: e for e in each.keys if e.tag == 0x00080005})
-        for element in each.keys:
-            if element.tag not in _COMPARED:
-                continue
-            theirs = header.elements.get(element.tag)
-            in_file = text(theirs, header_encodings) if theirs else ""
-            if in_file == "" and element.tag in _TYPE_1:
-                continue
-            if element.tag == _STUDY_DATE:
-                in_file = in_file.replace(
-                    ".", ""
-                )  # the form of ACR-NEMA, which a record may not have
-            keys.note(offset, each.type, element.tag, path, text(element, encodings) == in_file)
+            message = f"The record's {_REFERENCES[tag]} is {said}, the file's is {value}."
+            yield Finding("reference-wrong", Severity.ERROR, message, path, "PS3.3 F.3.2.2", offset)
+
+
+def _named_twice(path: str, first: int, offset: int) -> Finding:
+    message = f"The record at byte {first} names this file, too."
+    return Finding("file-shared", Severity.ERROR, message, path, "PS3.3 F.2.1", offset)
 
 
 @dataclass(slots=True)
@@ -196,7 +291,7 @@ class _Keys:
         for (offset, tag), key in self._keys.items():
             if not key.differing:
                 continue
-            what = f"{_COMPARED[tag]} in the {key.record_type} record is not that of"
+            what = f"{keyword(tag)} in the {key.record_type} record is not that of"
             if key.agreeing:
                 severity = Severity.NOTE
                 message = f"{what} {key.differing} of {key.agreeing + key.differing} files below it: the files disagree among themselves."
@@ -208,30 +303,3 @@ class _Keys:
                     else f"{what} any of {key.differing} files below it."
                 )
             yield Finding("key-differs", severity, message, key.first, "PS3.3 F.5", offset)
-
-
-def _header(medium: Medium, path: str) -> Header:
-    entry = medium.files[path]
-    with open(on_disk(absolute_text(medium.folder), path), "rb") as stream:  # noqa: PTH123
-        return read_header(stream, entry.size_bytes, dicom_claims.WANTED)
-
-
-def _unnamed(medium: Medium, named: set[str]) -> Iterator[Finding]:
-    """Yield a finding for each DICOM file that no record names."""
-    for path in sorted(set(medium.files) - named):
-        try:
-            header = _header(medium, path)
-        except NotDicom:
-            continue  # other files are allowed (PS3.10 §8.1)
-        except (HeaderError, OSError) as exc:
-            message = f"No record names it, and it cannot be read: {exc}."
-            yield Finding("file-unreadable", Severity.NOTE, message, path, "PS3.10 §7")
-            continue
-        what = "another DICOMDIR" if header.is_dicomdir else "a DICOM file"
-        yield Finding(
-            "file-unnamed",
-            Severity.WARNING,
-            f"It is {what} that no record names.",
-            path,
-            "PS3.3 F.2.1",
-        )

@@ -9,6 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import op
 
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -203,10 +204,18 @@ def upgrade():
         ),
         sa.Column("file_set_id", sa.Text(), nullable=True, comment="File-set ID (0004,1130)"),
         sa.Column("dicomdir_digest", sa.Text(), nullable=False, comment="SHA-256 of the DICOMDIR"),
+        sa.Column(
+            "identity",
+            sa.Text(),
+            nullable=False,
+            comment="the File-set UID, or sha256: and the digest of a DICOMDIR that has none",
+        ),
         sa.ForeignKeyConstraint(["run_ref"], ["run.id"], name=op.f("fk_fileset_run_ref_run")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_fileset")),
-        sa.UniqueConstraint("folder", "direction", name=op.f("uq_fileset_folder_direction")),
-        comment="File-sets imported and exported; a File-set imported again replaces its earlier row",
+        sa.UniqueConstraint(
+            "folder", "identity", "direction", name=op.f("uq_fileset_folder_identity_direction")
+        ),
+        comment="File-sets imported and exported; one that is imported again from the same folder replaces its earlier row",
     )
     op.create_table(
         "study",

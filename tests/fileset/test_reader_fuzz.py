@@ -1,18 +1,37 @@
-"""Whatever a DICOMDIR holds, reading it ends, in time, with a tree or a DicomdirError."""
+"""Whatever a DICOMDIR holds, reading it ends, in time, with a tree or a DicomdirError.
+
+The long run: `pytest -m heavy -s tests/fileset/test_reader_fuzz.py` (200,000 inputs, some minutes).
+"""
 
 from __future__ import annotations
 
+import gc
+import io
 import random
+import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
 
 import pytest
+from pydicom.data import data_manager
 
 from catalog.errors import DicomdirError
+from catalog.fileset.check import _Checker
+from catalog.fileset.forms import Forms
 from catalog.fileset.reader import read
-from catalog.fileset.tree import walk
+from catalog.fileset.tree import FileSet, walk
+from catalog.fileset.writer import Writing, write_records
 
-from .by_hand import Layout, R, dicomdir, flatten, two_patients
+from .by_hand import Layout, R, dicomdir, flatten, image, patient, series, study, two_patients
+from .test_reader_defects import CYCLES, KEYS, SAME_TREE
+from .test_writer import many
+
+PYDICOM = Path(data_manager.DATA_ROOT) / "test_files" / "dicomdirtests"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+OTHERS = [SHARED / "filesets/dcmtk-mixed/DICOMDIR", SHARED / "process-dcm/tests/DICOMDIR"]
+ITEM = b"\xfe\xff\0\xe0"
 
 INTERESTING = [0, 1, 0xFF, 0x7F, 0x80, 0xFE]
 MARKS = [
@@ -25,16 +44,55 @@ MARKS = [
     b"\4\0\x20\x12",
 ]
 
+LAYOUTS = [
+    Layout(),
+    Layout(explicit=False),
+    Layout(order=">"),
+    Layout(undefined_items=True, undefined_sequence=True),
+    Layout(preamble=False, group_lengths=True),
+]
+
 
 def seeds() -> list[bytes]:
-    layouts = [
-        Layout(),
-        Layout(explicit=False),
-        Layout(order=">"),
-        Layout(undefined_items=True, undefined_sequence=True),
-        Layout(preamble=False, group_lengths=True),
+    return [dicomdir(two_patients(), layout) for layout in LAYOUTS]
+
+
+def series_of(images: int) -> list[R]:
+    """Three patients with one series each, of records that are mostly alike."""
+    return [
+        patient(b"P%d" % n, study(b"1.%d" % n, series(b"1.%d.1" % n, *(
+            image(number) for number in range(n * images, (n + 1) * images)
+        ))))
+        for n in range(3)
+    ]  # fmt: skip
+
+
+def written(images: int) -> bytes:
+    out = io.BytesIO()
+    write_records(out, FileSet("X", "1.2.3"), many(images), Writing("1.2.3", "X"))
+    return out.getvalue()
+
+
+def defects() -> Iterator[bytes]:
+    """Every defect that `test_reader_defects` makes by hand."""
+    for case in SAME_TREE:
+        roots, layout = two_patients(), Layout()
+        case.values[0](roots, layout)
+        yield dicomdir(roots, layout)
+    for case in (*CYCLES, *KEYS):
+        roots = two_patients()
+        case.values[0](roots)
+        yield dicomdir(roots)
+
+
+@cache
+def corpus() -> tuple[bytes, ...]:
+    """What mutations start from: other programs' files, dcat's own, and every known defect."""
+    files = [
+        path.read_bytes() for path in (*sorted(PYDICOM.glob("DICOMDIR*")), *OTHERS) if path.exists()
     ]
-    return [dicomdir(two_patients(), layout) for layout in layouts]
+    alike = [dicomdir(series_of(20), layout) for layout in LAYOUTS]
+    return (*seeds(), *alike, *defects(), *files, written(20), written(120))
 
 
 def mutate(data: bytes, order: random.Random) -> bytes:
@@ -72,19 +130,86 @@ def reads_or_refuses(data: bytes) -> bool:
     return True
 
 
+def spliced(one: bytes, other: bytes, order: random.Random) -> bytes:
+    """Return the start of `one` and the end of `other`, both cut where an item begins."""
+    cuts = [order.randrange(max(len(data), 1)) for data in (one, other)]
+    ends = [data.find(ITEM, cut) for data, cut in zip((one, other), cuts, strict=True)]
+    return one[: ends[0]] + other[ends[1] :] if min(ends) >= 0 else one
+
+
+def hostile(order: random.Random, originals: tuple[bytes, ...]) -> bytes:
+    """Return one input: a mutated or spliced file, or one whose links lead anywhere."""
+    choice = order.random()
+    if choice < 0.1:
+        return links_at_random(order)
+    data = mutate(order.choice(originals), order)
+    return spliced(data, order.choice(originals), order) if choice < 0.3 else data
+
+
 def test_mutations() -> None:
-    order, originals = random.Random(20200101), seeds()
-    start = time.monotonic()
+    order, originals = random.Random(20200101), tuple(seeds())
+    start = time.process_time()
     read_ = sum(reads_or_refuses(mutate(order.choice(originals), order)) for _ in range(2_000))
     assert read_ > 1_500, "most damage leaves something to read"
-    assert time.monotonic() - start < 120
+    for _ in range(1_000):
+        reads_or_refuses(hostile(order, corpus()))
+    assert time.process_time() - start < 120
 
 
 @pytest.mark.heavy
 def test_many_mutations() -> None:
-    order, originals = random.Random(7), seeds()
-    for _ in range(100_000):
-        reads_or_refuses(mutate(order.choice(originals), order))
+    order, originals = random.Random(7), corpus()
+    slowest, biggest, read_ = 0.0, 0, 0
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for number in range(200_000):
+        data = hostile(order, originals)
+        start = time.process_time()
+        try:
+            read_ += reads_or_refuses(data)
+        except Exception as error:
+            raise AssertionError(f"input {number}: {data!r}") from error
+        slowest = max(slowest, time.process_time() - start)
+        biggest = max(biggest, len(data))
+        assert slowest < 1, f"input {number} takes {slowest:.2f} s: {data!r}"
+    grown_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) / 1024
+    print(
+        f"200,000 inputs up to {biggest:,} bytes: {read_:,} read, the others refused; "
+        f"slowest {slowest:.3f} s, {grown_mib:.0f} MiB grown"
+    )
+    assert grown_mib < 256
+
+
+def outcome(data: bytes) -> str:
+    try:
+        return repr(read(data))
+    except DicomdirError as error:
+        return f"{error} {error.offset_bytes}"
+
+
+def slow_ways(patch: pytest.MonkeyPatch) -> None:
+    """Have each record read and checked by itself, whatever those before it were like."""
+    patch.setattr(Forms, "learn", lambda *_: None)
+    patch.setattr(_Checker, "_plan", lambda *_: None)
+
+
+@pytest.mark.parametrize("inputs", [400, pytest.param(30_000, marks=pytest.mark.heavy)])
+def test_short_cuts_change_nothing(inputs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    order, originals = random.Random(3), corpus()
+    cases = [*originals, *(hostile(order, originals) for _ in range(inputs))]
+    for data in cases:
+        quick = outcome(data)
+        with monkeypatch.context() as patch:
+            slow_ways(patch)
+            assert outcome(data) == quick, data
+
+
+def test_the_collector_is_as_it_was() -> None:
+    assert gc.isenabled()
+    read(seeds()[0])
+    assert gc.isenabled()
+    with pytest.raises(DicomdirError):
+        read(b"no DICOM")
+    assert gc.isenabled()
 
 
 def test_every_truncation() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import tempfile
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from catalog.dicom.elements import Element
 from catalog.errors import EncodingError, FileIdError, FileSetError
-from catalog.fileset import writer
+from catalog.fileset import record_bytes, writer
 from catalog.fileset.reader import read
 from catalog.fileset.tree import FileSet, Record, count, flat, walk
 from catalog.fileset.writer import Writing, check_record, write, write_records
@@ -141,6 +143,53 @@ def test_reading_gives_back_what_was_written(fileset: FileSet) -> None:
     assert bytes_of(fileset) == data
 
 
+def in_full(fileset: FileSet, patch: pytest.MonkeyPatch) -> bytes:
+    """Return the bytes of `fileset`, each record checked and encoded by itself."""
+    with patch.context() as patched:
+        patched.setattr(record_bytes, "_shape", lambda record: None)
+        return bytes_of(fileset)
+
+
+@settings(max_examples=30, deadline=None)
+@given(filesets)
+def test_records_alike_are_encoded_as_any_other(fileset: FileSet) -> None:
+    assert in_full(fileset, pytest.MonkeyPatch()) == bytes_of(fileset)
+
+
+ODD = [
+    pytest.param((Element(0x00091001, "LO", b"x" * 255),), id="length-255"),
+    pytest.param((Element(0x00091001, "LO", b"x" * 65_534),), id="longest"),
+    pytest.param((Element(0x00091001, "UI", b"1"), Element(0x00091002, "LO", b"x")), id="padded"),
+    pytest.param((Element(0x00091001, "UN", b"x"),), id="odd-UN"),
+    pytest.param((Element(0x00091001, "LO", ()),), id="short-VR-of-items"),
+    pytest.param((Element(0x00091002, "LO", b"b"), Element(0x00091001, "LO", b"a")), id="unsorted"),
+    pytest.param((Element(0x00040010, "LO", b"first"),), id="before-the-links"),
+]
+
+
+@pytest.mark.parametrize("more", ODD)
+def test_odd_keys_are_encoded_as_any_other(
+    more: tuple[Element, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = e(0x00100020, "LO", b"P1")
+    records = (Record("PATIENT", (key, *more)), Record("PATIENT", (key, *more)))
+    fileset = FileSet("X", "1.2.3", records)
+    assert in_full(fileset, monkeypatch) == bytes_of(fileset)
+
+
+def test_memory_does_not_grow_with_the_records() -> None:
+    def peak_bytes(images: int) -> int:
+        with tempfile.TemporaryFile() as stream:
+            tracemalloc.start()
+            try:
+                write_records(stream, FileSet("X", "1.2.3"), many(images), WRITING)
+                return tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+
+    assert peak_bytes(30_000) < 8 << 20
+
+
 def test_descriptor_character_set_round_trips() -> None:
     fileset = FileSet("X", "1.2", (), ("README",), "ISO_IR 100")
     assert read(bytes_of(fileset)).fileset == fileset
@@ -247,6 +296,7 @@ REFUSED = [
     pytest.param(Record("PATIENT"), "Type 1", id="type-1-absent"),
     pytest.param(patient(b"  "), "Type 1", id="type-1-blank"),
     pytest.param(Record("PRIVATE"), "Type 1", id="private-without-uid"),
+    pytest.param(Record("P" * 70_000), "no Directory Record Type", id="long-type"),
     pytest.param(Record("PATIENT", (*patient().keys, e(0x00041430, "CS", b"X"))), "may not hold", id="link-as-key"),
     pytest.param(Record("PATIENT", (*patient().keys, e(0x00100020, "LO", b"X"))), "may not hold", id="key-twice"),
     pytest.param(Record("PATIENT", (*patient().keys, e(0x00020010, "UI", b"1"))), "may not hold", id="group-2"),
@@ -257,6 +307,13 @@ REFUSED = [
 def test_illegal_records_are_refused(record: Record, message: str) -> None:
     with pytest.raises(FileSetError, match=message):
         write_one(record)
+
+
+def test_one_bad_record_among_good_ones_is_refused() -> None:
+    good = patient(b"P1")
+    for bad in (patient(b""), patient(b"  "), patient(b"\0\0")):
+        with pytest.raises(FileSetError, match="Type 1"):
+            bytes_of(FileSet("X", "1.2.3", (good, bad)))
 
 
 def test_depths_may_not_skip() -> None:

@@ -77,7 +77,13 @@ def generic(path: Path) -> pydicom.FileDataset:
 
 def records(dicomdir: Path) -> list[pydicom.Dataset]:
     """Return the items of the Directory Record Sequence in physical order."""
-    return list(generic(dicomdir).get("DirectoryRecordSequence") or [])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom decodes, and complains, when values are asked for
+        found = list(generic(dicomdir).get("DirectoryRecordSequence") or [])
+        for record in found:
+            record.decode()
+            str(record)
+    return found
 
 
 def referencing(dicomdir: Path) -> list[pydicom.Dataset]:

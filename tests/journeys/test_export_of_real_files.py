@@ -41,9 +41,7 @@ def journey(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Exported:
-    source = (
-        PYDICOM_FILES if request.param == "pydicom" else request.getfixturevalue("shared_data")
-    )
+    source = PYDICOM_FILES if request.param == "pydicom" else request.getfixturevalue("shared_data")
     take_first = "take-first" in request.param
     folder = tmp_path_factory.mktemp("journey")
     with open_catalogue(folder / "catalogue.db", create=True) as catalogue:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 
 from catalog.database.catalogue import open_catalogue
@@ -48,11 +48,10 @@ PLAIN_TEXT = {
 
 absent_or_empty = st.sampled_from([..., ""])
 dates = st.dates().map(lambda d: d.strftime("%Y%m%d").zfill(8)) | absent_or_empty
-times = (
-    st.sampled_from(["10", "1015", "101530", "101530.123", "235959.999999"]) | absent_or_empty
-)
+times = st.sampled_from(["10", "1015", "101530", "101530.123", "235959.999999"]) | absent_or_empty
 short_ids = (
-    st.text("ABCXYZ0189-_. /", min_size=1, max_size=12).filter(lambda t: t.strip()) | absent_or_empty
+    st.text("ABCXYZ0189-_. /", min_size=1, max_size=12).filter(lambda t: t.strip())
+    | absent_or_empty
 )
 numbers = st.integers(-(2**31), 2**31 - 1).map(str) | absent_or_empty
 modalities = st.sampled_from(["CT", "MR", "OT", "ZZ"])
@@ -120,7 +119,9 @@ def _lay_out(folder: Path, tree: list[dict[str, Any]]) -> list[dict[str, Any]]:
                         **study["keys"],
                         **each_series["keys"],
                         **instance,
-                        "PatientID": f"P{p}" if patient["PatientID"] == "own" else patient["PatientID"],
+                        "PatientID": f"P{p}"
+                        if patient["PatientID"] == "own"
+                        else patient["PatientID"],
                         "IssuerOfPatientID": patient["IssuerOfPatientID"],
                         "PatientName": NAMES[own]
                         if patient["PatientName"] == "own"
@@ -172,7 +173,7 @@ def assert_same(
         assert _same_grouping(ours, theirs, ref), ref
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, phases=[Phase.explicit, Phase.generate])  # shrinking takes minutes
 @given(tree=trees)
 def test_generated_archives(empty_catalogue: Path, tree: list[dict[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as temporary:
@@ -191,7 +192,9 @@ def test_generated_archives(empty_catalogue: Path, tree: list[dict[str, Any]]) -
             assert imported(catalogue, folder / "medium").is_complete
         ours, theirs = rows(first, _VIEW), rows(second, _VIEW)
         assert_same(ours, theirs)
-        for value, row in zip(sorted(values, key=lambda v: v["SOPInstanceUID"]), theirs, strict=True):
+        for value, row in zip(
+            sorted(values, key=lambda v: v["SOPInstanceUID"]), theirs, strict=True
+        ):
             for keyword in ("PatientName", "StudyDescription"):
                 wanted = "" if value[keyword] is ... else value[keyword]
                 assert (row[keyword] or "").rstrip("=^ ") == wanted.rstrip("=^ ")
@@ -229,3 +232,20 @@ def test_real_files(source: str, request: pytest.FixtureRequest, tmp_path: Path)
         frozenset((row["keyword"], str(row["value"])) for row in disputed),
         frozenset({*MAY_BE_SUPPLIED, "Modality"}),
     )
+
+
+@pytest.mark.parametrize("character_set", NAMES, ids=lambda text: text.strip("\\") or "default")
+def test_text_comes_back_from_every_character_set(character_set: str, tmp_path: Path) -> None:
+    write(
+        tmp_path / "archive/a.dcm",
+        SpecificCharacterSet=character_set.split("\\") if character_set else ...,
+        PatientName=NAMES[character_set],
+    )
+    with open_catalogue(tmp_path / "first.db", create=True) as catalogue:
+        indexed(catalogue, tmp_path / "archive")
+        assert exported(catalogue, tmp_path / "medium").is_complete
+    with open_catalogue(tmp_path / "second.db", create=True) as catalogue:
+        imported(catalogue, tmp_path / "medium")
+    for name in ("first.db", "second.db"):
+        (row,) = rows(tmp_path / name, "SELECT PatientName FROM v_patient")
+        assert row["PatientName"] == NAMES[character_set].rstrip("=")

@@ -1,0 +1,263 @@
+"""A DICOMDIR for files that stay in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from catalog.errors import FileIdError, FileSetError, PathError
+from catalog.events import Finished, Listener, Progress, Started, ignore
+from catalog.files.medium import content
+from catalog.files.paths import absolute_text, on_disk
+from catalog.files.walk import Kind, walk
+from catalog.fileset.file_id import FileId, file_id, is_file_set_id
+from catalog.fileset.medium import dicomdir_names
+from catalog.fileset.naming import names
+from catalog.fileset.tree import FileSet, Record
+from catalog.findings import Finding, Severity
+from catalog.maintaining.examining import (
+    Candidate,
+    LeftOut,
+    examine_file,
+    named,
+    same_bytes,
+    settled,
+)
+from catalog.maintaining.growing import Tree, chosen_above, key_at
+from catalog.maintaining.renaming import JOURNAL, Rename, rename
+from catalog.maintaining.storing import BACKUP, DICOMDIR, encoded, previous_identity, put
+
+STAGE = "Reading"
+BATCH_FILES = 200
+
+
+@dataclass(slots=True)
+class Creation:
+    """What a new DICOMDIR would hold; the plan of `create`.
+
+    Attributes
+    ----------
+    items:
+        Each file with the File ID that it has, or will have when it is renamed; in the order of
+        the directory.
+    renames:
+        What has to be renamed first; empty unless asked for.
+    illegal:
+        DICOM files whose names are no File IDs (PS3.10 §8.2, §8.5), if renaming was not asked for.
+    left_out:
+        DICOM files that can have no record, and entries that could not be examined.
+    others:
+        How many files are not DICOM; they stay and are not referenced (PS3.10 §8.1).
+    existing:
+        The DICOMDIR that is there already.
+    """
+
+    folder: Path
+    items: list[tuple[Candidate, FileId]] = field(default_factory=list)
+    renames: list[Rename] = field(default_factory=list)
+    illegal: list[LeftOut] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    others: int = 0
+    existing: Path | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What was written: the directory, its size, the records, where the old directory is kept."""
+
+    fileset: FileSet
+    size_bytes: int
+    backup: Path | None
+
+
+def plan_creation(folder: Path, *, renaming: bool = False, listener: Listener = ignore) -> Creation:
+    """Return what a DICOMDIR for `folder` would hold; every header below it is read, nothing written.
+
+    Raises
+    ------
+    PathError
+        If `folder` is no folder, or cannot be listed.
+    """
+    if not folder.is_dir():
+        raise PathError(f"{folder} is not a folder.")
+    try:
+        top = [entry.name for entry in folder.iterdir() if entry.is_file()]
+    except OSError as exc:
+        raise PathError(f"{folder} cannot be listed: {exc.strerror}.") from exc
+    existing = dicomdir_names(top)
+    plan = Creation(folder, existing=folder / existing[0] if existing else None)
+    root = absolute_text(folder)
+    candidates: list[Candidate] = []
+    taken: set[str] = set()
+    listener(Started(STAGE, None, "files"))
+    for number, entry in enumerate(walk(str(folder))):
+        taken.add(entry.path.casefold())
+        if entry.kind is not Kind.FILE:
+            plan.left_out.append(
+                LeftOut(entry.path, "not-examined", f"it cannot be examined: {entry.reason}")
+            )
+        elif entry.path == JOURNAL or entry.path in existing[:1] or BACKUP.fullmatch(entry.path):
+            pass
+        else:
+            found = examine_file(
+                on_disk(root, entry.path),
+                entry.size_bytes,
+                f"{root.rstrip('/')}/{entry.path}",
+                entry.path,
+            )
+            if found is None:
+                plan.others += 1
+            elif isinstance(found, LeftOut):
+                plan.left_out.append(found)
+            else:
+                candidates.append(found)
+        if number % BATCH_FILES == 0:
+            listener(Progress(STAGE, number, None))
+    listener(Finished(STAGE, len(taken)))
+    kept, left_out = settled(candidates, same_bytes)
+    plan.left_out = sorted([*plan.left_out, *left_out])
+    _name(plan, sorted(kept, key=_order), taken, renaming)
+    return plan
+
+
+def _order(candidate: Candidate) -> tuple[object, ...]:
+    """Patients by ID, studies by date, series and instances by number; UIDs where those are equal."""
+    records = [built.record for built in candidate.above]
+    dates = (
+        [records[1].plain(tag) or "" for tag in (0x00080020, 0x00080030)]
+        if records and records[1]
+        else ["", ""]
+    )
+    series = records[2].plain(0x00200011) if records and records[2] else None
+    return (
+        not candidate.above,
+        candidate.directory_patient_id,
+        *dates,
+        candidate.study_instance_uid,
+        *_number(series),
+        candidate.series_instance_uid,
+        *_number(candidate.record.plain(0x00200013)),
+        candidate.sop_instance_uid,
+    )
+
+
+def _number(text: str | None) -> tuple[bool, int, str]:
+    value = text or ""
+    digits = value.lstrip("+-")
+    is_number = digits.isascii() and digits.isdigit() and len(digits) <= 12
+    return (
+        not is_number,
+        int(value) if is_number and value[:2] not in ("+-", "-+", "--", "++") else 0,
+        value,
+    )
+
+
+def _name(plan: Creation, kept: Iterable[Candidate], taken: set[str], renaming: bool) -> None:
+    """Give each candidate its File ID, or a new one where its name is illegal."""
+    nameless: list[Candidate] = []
+    own: dict[str, FileId] = {}
+    kept = list(kept)
+    for candidate in kept:
+        try:
+            own[candidate.place] = file_id(candidate.place.split("/"))
+        except FileIdError as error:
+            nameless.append(candidate)
+            if not renaming:
+                plan.illegal.append(
+                    LeftOut(candidate.place, "illegal-file-id", str(error).rstrip("."))
+                )
+    if renaming:
+        fresh = names(candidate.identity for candidate in nameless)
+        for candidate in nameless:
+            new = fresh[candidate.identity]
+            if new.path.casefold() in taken:
+                reason = f"its new name {new.path} is taken by another file"
+                plan.left_out.append(LeftOut(candidate.place, "name-taken", reason))
+                continue
+            own[candidate.place] = new
+            plan.renames.append(Rename(candidate.place, new.path))
+    plan.items = [(c, own[c.place]) for c in kept if c.place in own]
+
+
+def create(
+    plan: Creation,
+    file_set_uid: str,
+    file_set_id: str | None = None,
+    *,
+    replace: bool = False,
+    partial: bool = False,
+) -> Created:
+    """Rename what the plan says, then write the DICOMDIR, last and at once.
+
+    The old DICOMDIR, where it may be replaced, is kept beside it; the File-set stays the same one,
+    so its UID and, without `file_set_id`, its ID go on (PS3.10 §8.1).
+
+    Raises
+    ------
+    FileSetError
+        If there is a DICOMDIR and `replace` is not set; if a DICOM file could have no record and
+        `partial` is not set (PS3.3 F.2.1); if names are illegal; if there is nothing to reference.
+    ExportError, MediaFull
+        If something cannot be renamed or written.
+    """
+    refusal = refused(plan, replace=replace, partial=partial)
+    if refusal is not None:
+        raise FileSetError(refusal)
+    before = content(plan.existing) if plan.existing else None
+    old_uid, old_id = previous_identity(before) if before is not None else ("", "")
+    if file_set_id is None:
+        file_set_id = old_id if is_file_set_id(old_id) else ""
+    fileset = FileSet(file_set_id, old_uid or file_set_uid, _records(plan))
+    data = encoded(fileset, strict=True)
+    rename(plan.folder, plan.renames)
+    target = plan.folder / DICOMDIR
+    if plan.existing is None or plan.existing.name == DICOMDIR:
+        backup = put(target, data, before)
+    else:  # `dicomdir` or `DICOMDIR;1`: kept under that name, then replaced by the right one
+        assert before is not None
+        backup = put(plan.existing, data, before)
+        plan.existing.rename(target)
+    return Created(fileset, len(data), backup)
+
+
+def refused(plan: Creation, *, replace: bool, partial: bool) -> str | None:
+    """Return why `create` would refuse the plan, as a sentence; `None` if it would not."""
+    if plan.existing is not None and not replace:
+        return f"{plan.existing} exists. --replace makes a new one and keeps the old beside it; `dcat dicomdir add` changes it. Nothing was written."
+    if plan.illegal:
+        count = len(plan.illegal)
+        what = (
+            "1 DICOM file has a name that is"
+            if count == 1
+            else f"{count:,} DICOM files have names that are"
+        )
+        return f"{what} no File ID (PS3.10 §8.2). --rename gives legal names. Nothing was written."
+    if plan.left_out and not partial:
+        count = len(plan.left_out)
+        what = "1 file" if count == 1 else f"{count:,} files"
+        return f"{what} can have no record, and a DICOMDIR must name every DICOM file (PS3.3 F.2.1). Take them away, or write it without them with --partial. Nothing was written."
+    if not plan.items:
+        return f"{plan.folder} holds no DICOM file that a DICOMDIR could name. Nothing was written."
+    return None
+
+
+def _records(plan: Creation) -> tuple[Record, ...]:
+    tree = Tree()
+    candidates = [candidate for candidate, _ in plan.items]
+    best = chosen_above(candidates)
+    for (kind, _), (built, differing) in best.items():
+        if differing:
+            message = (
+                f"{differing:,} file(s) below this {kind} record state other keys than it holds."
+            )
+            place = built.findings[0].place if built.findings else ""
+            plan.findings.append(
+                Finding("files-disagree", Severity.WARNING, message, place, "PS3.3 F.5")
+            )
+    for candidate, name in plan.items:
+        above = [best[key_at(candidate, level)][0] for level in range(len(candidate.above))]
+        plan.findings += tree.add(candidate, named(candidate.record, name), above)
+        plan.findings += candidate.findings
+    return tree.records()

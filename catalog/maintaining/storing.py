@@ -1,0 +1,138 @@
+"""Putting a new DICOMDIR in the place of the old: proved first, the old one kept, never a moment without."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable
+from itertools import zip_longest
+from pathlib import Path
+
+from catalog import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from catalog.dicom.elements import encode
+from catalog.errors import DicomdirError, FileSetError, SourceChanged
+from catalog.files.copy import atomic, sync_folder
+from catalog.files.medium import content
+from catalog.fileset.check import check
+from catalog.fileset.reader import Directory, read
+from catalog.fileset.tree import SPECIFIC_CHARACTER_SET, FileSet, Record, walk
+from catalog.fileset.writer import Writing, check_record, write
+
+DICOMDIR = "DICOMDIR"
+BACKUP = re.compile(r"dicomdir[^/]*\.[0-9]+\.bak", re.IGNORECASE)
+"""Names of kept directories. The dots make them illegal File IDs (PS3.10 §8.5), so they clash with none."""
+
+
+def encoded(fileset: FileSet, *, strict: bool) -> bytes:
+    """Return the bytes of the DICOMDIR of `fileset`, read again and found to say the same.
+
+    Parameters
+    ----------
+    strict:
+        Refuse records that break their type's rules. An updater keeps such records as they are.
+
+    Raises
+    ------
+    FileSetError, EncodingError
+        If it cannot be written, or does not say the same when it is read.
+    """
+    stream = io.BytesIO()
+    writing = Writing(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
+    write(stream, fileset, writing, check=check_record if strict else _anything)
+    data = stream.getvalue()
+    again = read(data)
+    same = (
+        again.fileset.file_set_uid == fileset.file_set_uid
+        and not structural(again)
+        and _same(fileset.records, again.fileset.records)
+    )
+    if not same:
+        raise FileSetError(
+            "The new DICOMDIR does not say what it should when it is read again, so it was not "
+            "written. Please report this with the DICOMDIR."
+        )
+    return data
+
+
+def structural(directory: Directory) -> list[object]:
+    """Return the findings on bytes and offsets, except texts that a record above explains."""
+    content_findings = len(check(directory.fileset, directory.entries))
+    findings = directory.findings[: len(directory.findings) - content_findings]
+    return [f for f in findings if not f.code.startswith("character-set")]
+
+
+def _anything(record: Record) -> None:
+    """Accept every record."""
+
+
+def _same(ours: Iterable[Record], theirs: Iterable[Record]) -> bool:
+    """Return whether both trees have the same types, keys and order."""
+    for mine, yours in zip_longest(walk(ours), walk(theirs)):
+        if mine is None or yours is None:
+            return False
+        keys = yours[1].keys
+        if (
+            mine[1].element(SPECIFIC_CHARACTER_SET) is None
+        ):  # the reader lends that of a record above
+            keys = tuple(e for e in keys if e.tag != SPECIFIC_CHARACTER_SET)
+        if (mine[0], mine[1].type) != (yours[0], yours[1].type):
+            return False
+        if b"".join(map(encode, mine[1].keys)) != b"".join(map(encode, keys)):
+            return False
+    return True
+
+
+def keep(dicomdir: Path, data: bytes) -> Path:
+    """Write `data`, the old directory, beside `dicomdir` under a new name; return it.
+
+    `DICOMDIR.1.bak`, then `.2.` and so on; none is ever overwritten.
+
+    Raises
+    ------
+    ExportError
+        If it cannot be written.
+    """
+    number = 1
+    while (backup := dicomdir.with_name(f"{dicomdir.name}.{number}.bak")).exists():
+        number += 1
+    with atomic(backup) as stream:
+        stream.write(data)
+    return backup
+
+
+def put(dicomdir: Path, data: bytes, before: bytes | None) -> Path | None:
+    """Make `data` the content of `dicomdir`; return where what was there is kept, or `None`.
+
+    Parameters
+    ----------
+    before:
+        What the work was based on; `None` if there was no DICOMDIR.
+
+    Raises
+    ------
+    SourceChanged
+        If the file is no longer what it was.
+    ExportError, MediaFull
+        If something cannot be written. The old DICOMDIR is then still in its place.
+    """
+    backup = None
+    if before is None:
+        if dicomdir.exists():
+            raise SourceChanged(f"{dicomdir} appeared in the meantime. Nothing was written.")
+    else:
+        if content(dicomdir) != before:
+            raise SourceChanged(f"{dicomdir} was changed in the meantime. Nothing was written.")
+        backup = keep(dicomdir, before)
+    with atomic(dicomdir) as stream:
+        stream.write(data)
+    sync_folder(dicomdir.parent)
+    return backup
+
+
+def previous_identity(data: bytes) -> tuple[str, str]:
+    """Return File-set UID and ID of the old DICOMDIR `data`, `''` where it has none that can be read."""
+    try:
+        fileset = read(data).fileset
+    except DicomdirError:
+        return "", ""
+    return fileset.file_set_uid, fileset.file_set_id
