@@ -264,9 +264,17 @@ def _show_left_out(plan: Plan) -> None:
         say(f"  left out: {counted(len(members), 'instance')}: {plain(reason)}")
         for out in members[:SHOWN]:
             uid = plain(out.candidate.claims.instance.sop_instance_uid)
-            say(f"      {uid}{f': {plain(out.detail)}' if out.detail else ''}")
+            say(f"      {uid}{f': {_brief(plain(out.detail))}' if out.detail else ''}")
         if len(members) > SHOWN:
             say(f"      … and {len(members) - SHOWN:,} more; `--dry-run -o json` lists all")
+
+
+def _brief(detail: str) -> str:
+    """Return a list of paths with the first two of them."""
+    paths = detail.split(", /")
+    if len(paths) <= 2:
+        return detail
+    return f"{', /'.join(paths[:2])} and {len(paths) - 2:,} more"
 
 
 def _show_notices(findings: Sequence[Finding]) -> None:

@@ -104,7 +104,7 @@ def plan_export(
 def _digests(chosen: list[Candidate]) -> Iterator[tuple[int, str]]:
     for candidate in chosen:
         for file in ambiguous(candidate):
-            yield file.file_ref, file.digest or _digest_or_name(file)
+            yield file.file_ref, _digest_or_name(file)
 
 
 def _digest_or_name(file: SourceFile) -> str:

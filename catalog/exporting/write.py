@@ -140,8 +140,8 @@ def write_plan(
             written.dicomdir_size_bytes = write(
                 stream, fileset, Writing(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
             )
-    (destination / UNFINISHED).unlink(missing_ok=True)
-    sync_folder(destination)
+        (destination / UNFINISHED).unlink(missing_ok=True)
+        sync_folder(destination)
     return written
 
 

@@ -133,12 +133,13 @@ class Maker:
 
     def _supplied(self, key: Key) -> Element | None:
         value = supplied.supply(key.tag, self.header)
-        what = f"{key.keyword} {tag_text(key.tag)}, Type 1 in a {self.record_type} record,"
+        what = f"{key.keyword} {tag_text(key.tag)}, Type 1 in {self.record_type} records,"
         if value is None:
             message = f"{what} is missing, and nothing can honestly stand for it."
             self.refused = refusal(message, self.place, self.clause)
             return None
-        message = f"{what} is missing; the record gets a value of its own."
+        shown = value.decode("ascii", "backslashreplace")
+        message = f"{what} is missing in the file; the record gets {shown!r} instead."
         self.note("type1-supplied", Severity.WARNING, message)
         return Element(key.tag, key.vr, padded(key.vr, value))
 

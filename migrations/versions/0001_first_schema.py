@@ -9,7 +9,6 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import op
 
-
 revision = "0001"
 down_revision = None
 branch_labels = None

@@ -15,7 +15,6 @@ import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.dicom.part10 import BIG, DEFLATED, EXPLICIT, IMPLICIT, part10
 from pydicom.data import data_manager
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -28,6 +27,7 @@ from catalog.dicom.elements import WIDTH, swap
 from catalog.dicom.header import Header, read_header
 from catalog.dicom.values import character_sets, decode
 from catalog.errors import HeaderError
+from tests.dicom.part10 import BIG, DEFLATED, EXPLICIT, IMPLICIT, part10
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 SPECIFIC_CHARACTER_SET = 0x00080005

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.dicom.part10 import CT, SMALL, encode, part10, read
 
 from catalog.attributes import ATTRIBUTES
 from catalog.dicom.claims import WANTED, claims
 from catalog.dicom.elements import Element
 from catalog.dicom.sop_classes import NON_PATIENT, is_storage, name
 from catalog.entities import Claims, Instance, Patient, Series, Study
+from tests.dicom.part10 import CT, SMALL, encode, part10, read
 
 PALETTE = "1.2.840.10008.5.1.4.39.1"
 SPEC = Path(__file__).resolve().parents[3] / "shared" / "spec" / "sop_class_records.json"

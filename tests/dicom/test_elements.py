@@ -7,7 +7,6 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.dicom.part10 import UNDEFINED, element, item, sequence
 
 from catalog.dicom.elements import (
     EXPLICIT_BIG,
@@ -22,6 +21,7 @@ from catalog.dicom.elements import (
     tag_text,
 )
 from catalog.errors import EncodingError, HeaderError, TruncatedHeader
+from tests.dicom.part10 import UNDEFINED, element, item, sequence
 
 PATIENT_ID = 0x00100020
 SEQUENCE = 0x00081115

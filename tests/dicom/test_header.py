@@ -11,6 +11,11 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from catalog.dicom.claims import WANTED
+from catalog.dicom.elements import Element
+from catalog.dicom.header import read_header
+from catalog.errors import HeaderError, NotDicom, TruncatedHeader
 from tests.dicom.part10 import (
     BIG,
     DEFLATED,
@@ -30,11 +35,6 @@ from tests.dicom.part10 import (
     sequence,
     without,
 )
-
-from catalog.dicom.claims import WANTED
-from catalog.dicom.elements import Element
-from catalog.dicom.header import read_header
-from catalog.errors import HeaderError, NotDicom, TruncatedHeader
 
 PATIENT_ID = 0x00100020
 ENCODINGS = [
