@@ -50,7 +50,7 @@ def test_an_entity_has_the_attributes_of_its_level_in_order_and_raw(level: Level
         ),
         (Level.FILE, {"TransferSyntaxUID", "ImplementationClassUID", "ImplementationVersionName"}),
     ],
-    ids=str,
+    ids=["patient", "study", "file"],
 )  # fmt: skip
 def test_what_a_level_holds(level: Level, keywords: set[str]) -> None:
     assert {a.keyword for a in at(level)} == keywords

@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 from catalog.dicom import claims as dicom_claims
 from catalog.dicom import icons
 from catalog.dicom.elements import Element
-from catalog.dicom.header import Header, read_header
+from catalog.dicom.header import read_header
 from catalog.entities import Claims
 from catalog.errors import EncodingError, HeaderError, SourceChanged
 from catalog.exporting.making import PLAIN, Making
@@ -19,9 +19,6 @@ from catalog.fileset.records import record_type_for
 from catalog.fileset.supplied import full
 from catalog.fileset.tree import Record
 from catalog.findings import Finding, Severity
-
-_META_FALLBACK = {0x00080016: 0x00020002, 0x00080018: 0x00020003}
-"""SOP Class and Instance UID of the data set, and where File Meta Information has them too."""
 
 
 class Proved(NamedTuple):
@@ -60,7 +57,7 @@ class Proof:
             raise SourceChanged(
                 "it holds another instance than when it was indexed; index it again"
             )
-        elements = _with_meta_uids(header)
+        elements = build.with_meta_uids(header.elements, header.meta)
         syntax = header.transfer_syntax_uid or ""
         self._fits(elements, syntax)
         found: list[Finding] = []
@@ -132,13 +129,3 @@ def _identity(claims: Claims) -> tuple[str | None, ...]:
         series and series.series_instance_uid,
         instance.sop_instance_uid,
     )
-
-
-def _with_meta_uids(header: Header) -> dict[int, Element]:
-    elements = dict(header.elements)
-    for tag, meta_tag in _META_FALLBACK.items():
-        if (
-            tag not in elements or not elements[tag].data.strip(b" \0")
-        ) and meta_tag in header.meta:
-            elements[tag] = Element(tag, "UI", header.meta[meta_tag])
-    return elements

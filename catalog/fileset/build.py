@@ -92,6 +92,21 @@ class Built:
     findings: tuple[Finding, ...] = ()
 
 
+def with_meta_uids(
+    elements: Mapping[int, Element], meta: Mapping[int, bytes]
+) -> dict[int, Element]:
+    """Return the elements of a data set, with the UIDs that only its File Meta Information has.
+
+    SOP Class and Instance UID, where the data set lacks them (PS3.10 §7.1).
+    """
+    result = dict(elements)
+    for tag, meta_tag in ((SOP_CLASS_UID, 0x00020002), (SOP_INSTANCE_UID, 0x00020003)):
+        own = result.get(tag)
+        if (own is None or not own.data.strip(b" \0")) and meta_tag in meta:
+            result[tag] = Element(tag, "UI", meta[meta_tag])
+    return result
+
+
 def patient_record(
     header: Header, place: str = "", *, extra: ExtraKeys = GENERAL_PURPOSE_KEYS
 ) -> Built:

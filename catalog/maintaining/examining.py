@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, NamedTuple
 
 from catalog.dicom import claims as dicom_claims
-from catalog.dicom.elements import Element
 from catalog.dicom.header import Header, read_header
 from catalog.entities import Claims
 from catalog.errors import HeaderError, NotDicom
@@ -25,7 +24,6 @@ from catalog.normal_forms import is_uid
 
 PATIENT_ID = 0x00100020
 _WANTED = build.WANTED | dicom_claims.WANTED
-_META_FALLBACK = {0x00080016: 0x00020002, 0x00080018: 0x00020003}
 _UNNAMED = FileId(("X",))
 """Stands in a record until its file has a File ID; `named` replaces it."""
 
@@ -160,7 +158,7 @@ def _illegal_uid(claims: Claims) -> str | None:
 def _candidate(
     header: Header, claims: Claims, size_bytes: int, source: str, place: str
 ) -> Candidate | LeftOut:
-    elements = _with_meta_uids(header)
+    elements = build.with_meta_uids(header.elements, header.meta)
     patient, study, series, instance, _ = claims
     known = record_type_for(instance.sop_class_uid or "")
     if known.record_type is None:
@@ -198,15 +196,6 @@ def _candidate(
         record=built.record,
         findings=tuple(findings),
     )
-
-
-def _with_meta_uids(header: Header) -> dict[int, Element]:
-    elements = dict(header.elements)
-    for tag, meta_tag in _META_FALLBACK.items():
-        own = elements.get(tag)
-        if (own is None or not own.data.strip(b" \0")) and meta_tag in header.meta:
-            elements[tag] = Element(tag, "UI", header.meta[meta_tag])
-    return elements
 
 
 def settled(

@@ -145,7 +145,8 @@ def matcher(attribute: Attribute, text: str) -> Matcher:
     if "*" in stripped or "?" in stripped:
         return Like(stripped)
     if attribute.is_multi_valued and "\\" in stripped:
-        return EachOf(tuple(part.strip() for part in stripped.split("\\") if part.strip()))
+        values = tuple(part.strip() for part in stripped.split("\\") if part.strip())
+        return EachOf(values) if values else Anything()
     return Equal((stripped,))
 
 

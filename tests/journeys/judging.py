@@ -63,7 +63,8 @@ def loaded_by_pydicom(medium: Path) -> set[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fileset = FileSet()
-        fileset.load(medium / "DICOMDIR", raise_orphans=True)
-        found = {str(instance.ReferencedSOPInstanceUIDInFile) for instance in fileset}
-        fileset._stage["t"].cleanup()  # else it warns when it is collected
-        return found
+        try:
+            fileset.load(medium / "DICOMDIR", raise_orphans=True)
+            return {str(instance.ReferencedSOPInstanceUIDInFile) for instance in fileset}
+        finally:
+            fileset._stage["t"].cleanup()  # else it warns when it is collected
