@@ -46,6 +46,9 @@ class Settings:
     follow_links: bool = False
 
 
+_DONE = ("opened", "new", "changed", "unchanged", "returned", "moved", "missing", "unlisted")
+
+
 @dataclass(slots=True)
 class Counts:
     """What a run met and did.
@@ -72,7 +75,7 @@ class Counts:
         """Return all counts by name, for the run's row."""
         return {
             "files": self.files,
-            **dict(self.done),
+            **{name: self.done[name] for name in _DONE},
             **{f"status {k}": v for k, v in self.by_status.items()},
         }
 
