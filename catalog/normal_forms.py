@@ -184,7 +184,8 @@ def name_groups(name: str) -> tuple[str, str, str]:
     Trailing empty components and spaces at the ends are dropped (PS3.5 §6.2.1).
     """
     groups = [_group(group) for group in name.split("=")[:3]]
-    return (*groups, "", "", "")[:3]  # type: ignore[return-value]
+    alphabetic, ideographic, phonetic = (*groups, "", "")[:3]
+    return alphabetic, ideographic, phonetic
 
 
 def folded_name(names: str) -> str:

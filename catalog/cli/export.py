@@ -282,4 +282,4 @@ def _show_notices(findings: Sequence[Finding]) -> None:
     from catalog.cli.import_ import show_findings
 
     if findings:
-        show_findings(list(findings), every=False)
+        show_findings(findings, every=False)

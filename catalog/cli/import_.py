@@ -10,6 +10,9 @@ import typer
 from catalog.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from catalog.findings import Finding
     from catalog.importing import Imported
 
 
@@ -70,7 +73,7 @@ def _summary(imported: Imported, every: bool) -> None:
     show_findings(imported.findings, every)
 
 
-def show_findings(findings: list, every: bool) -> None:  # type: ignore[type-arg]
+def show_findings(findings: Sequence[Finding], every: bool) -> None:
     """Say what was noticed: by kind, or each with its place."""
     from collections import Counter
 
