@@ -152,6 +152,11 @@ class DicomdirError(FileSetError):
         super().__init__(message, offset_bytes, clause)
         self.message, self.offset_bytes, self.clause = message, offset_bytes, clause
 
+    def of(self, place: str) -> DicomdirError:
+        """Return the same error with the name of the file that it is about."""
+        named = f"{place} cannot be read as a DICOMDIR: {self.message}"
+        return DicomdirError(named, self.offset_bytes, self.clause)
+
     def __str__(self) -> str:
         where = f" at byte {self.offset_bytes}" if self.offset_bytes is not None else ""
         clause = f" ({self.clause})" if self.clause else ""

@@ -29,6 +29,7 @@ from catalog.dicom.values import (
     decode_bytes,
 )
 from catalog.entities import Claims, Level
+from catalog.errors import DicomdirError
 from catalog.events import Finished, Listener, Progress, Started, ignore
 from catalog.files.medium import Medium, content, medium_at
 from catalog.files.paths import absolute_text
@@ -38,6 +39,9 @@ from catalog.fileset.reader import Directory, read
 from catalog.fileset.records import record_type_for
 from catalog.fileset.tree import Record, paths
 from catalog.findings import Finding, Severity
+
+_LOST = frozenset(["truncated", "damaged"])
+"""Findings of the reader that mean that records may be lost."""
 
 STAGE = "Importing"
 BATCH_RECORDS = 1000
@@ -77,8 +81,9 @@ class Imported:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every record has its instance, and either all of the files are there or none is."""
-        return not (self.unplaced or self.refused or (self.absent and self.present))
+        """Whether nothing of the directory was lost, and either all of the files are there or none is."""
+        lost = any(finding.code in _LOST for finding in self.findings)
+        return not (lost or self.unplaced or self.refused or (self.absent and self.present))
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name, for the run's row."""
@@ -125,7 +130,10 @@ def open_medium(path: Path) -> Opened:
     """
     medium = medium_at(path, dicomdir_names)
     data = content(medium.dicomdir)
-    return Opened(medium, read(data), hashlib.sha256(data).hexdigest())
+    try:
+        return Opened(medium, read(data), hashlib.sha256(data).hexdigest())
+    except DicomdirError as exc:
+        raise exc.of(str(medium.dicomdir)) from exc
 
 
 def import_medium(

@@ -14,6 +14,7 @@ from calendar import monthrange
 from catalog.entities import Value
 
 _DA = re.compile(r"(\d{4})(\d\d)(\d\d)", re.ASCII)
+_LEGACY_DA = re.compile(r"\d{4}\.\d\d\.\d\d", re.ASCII)
 _TM = re.compile(r"(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,6})?)?)?", re.ASCII)
 _DT = re.compile(
     r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,6})?)?)?)?)?)?([+-]\d{4})?",
@@ -135,6 +136,8 @@ def normal(vr: str, multi_valued: bool, text: str | None) -> tuple[Value, str | 
             return (real, None) if real is not None else (None, text)
         case "DA":
             form = date(text) if text else ""
+            if form is None and _LEGACY_DA.fullmatch(text) and (iso := date(text.replace(".", ""))):
+                return iso, text  # the form of ACR-NEMA: understood, and kept as it stands
         case "TM":
             form = time(text) if text else ""
         case "DT":

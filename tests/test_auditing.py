@@ -13,7 +13,7 @@ from catalog.entities import Reading, Status, StoredFile
 from catalog.errors import SelectionError
 from tests.database.stating import reading, stated, store
 
-NAMES = ["disclosures", "duplicate-instances", "findings", "missing-files", "not-exportable", "patient-id-conflicts", "studies-under-several-patients", "unreadable-files", "volumes"]  # fmt: skip
+NAMES = ["disclosures", "duplicate-instances", "findings", "missing-files", "not-exportable", "patient-id-conflicts", "studies-under-several-patients", "unfinished-exports", "unreadable-files", "volumes"]  # fmt: skip
 
 
 def rows(catalogue: Catalogue, name: str, **parameters: str) -> list[dict[str, Any]]:

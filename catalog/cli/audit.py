@@ -27,7 +27,12 @@ def audit(
 
     if name is None:
         rows = [
-            (a.name, a.severity if a.is_problem else "figures", a.title) for a in audits().values()
+            (
+                a.name,
+                a.severity if a.is_problem else "figures",
+                a.title + "".join(f" (needs -p {p}=…)" for p in a.arguments),
+            )
+            for a in audits().values()
         ]
         write_rows(("Name", "Kind", "Title"), rows, output)
         return 0

@@ -151,9 +151,10 @@ def export(
         patient, study, series, instance, modality, date, accession, key, where, sql, listed
     )
     with options.opened(db) as catalogue:
+        is_short = False
         if chosen.listed is not None:
             with catalogue.read() as connection:
-                report_unmatched(select.unmatched(connection, chosen.listed))
+                is_short = report_unmatched(select.unmatched(connection, chosen.listed))
         recorded = private is Private.RECORD
         plan = plan_export(
             catalogue, chosen, take_first=take_first, profile=profile, private=recorded
@@ -166,12 +167,12 @@ def export(
                 say("Nothing that was selected can go into a File-set; nothing was written.")
                 return 3
             say("Nothing in the catalogue fits; nothing was written.")
-            return 0
+            return 3 if is_short else 0
         if dry_run:
             say(
                 f"{counted(len(plan.items), 'instance')}, {size_text(plan.size_bytes)}, would be copied to {destination}; {len(plan.left_out):,} left out. Nothing was written."
             )
-            return 3 if plan.left_out else 0
+            return 3 if plan.left_out or is_short else 0
         order = Order(
             chosen,
             destination,
@@ -200,7 +201,7 @@ def export(
         say(
             f"{len(plan.left_out):,} selected instances were left out and {len(outcome.failed):,} failed; the ledger has each one."
         )
-    return 0 if outcome.is_complete else 3
+    return 0 if outcome.is_complete and not is_short else 3
 
 
 def _record_type(item: Item) -> str:

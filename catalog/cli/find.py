@@ -10,6 +10,8 @@ import typer
 from catalog.cli import options
 from catalog.cli.render import FindFormat
 
+NOTHING = "Nothing in the catalogue fits."
+
 
 class What(StrEnum):
     """The levels, in the plural as people type them."""
@@ -104,6 +106,15 @@ def find(
                 report_unmatched(select.unmatched(connection, chosen.listed))
         if output is FindFormat.PATHS:
             count = write_paths(fetch.file_paths(catalogue, level, chosen), nul=nul)
+            if count == 0:
+                with catalogue.read() as connection:
+                    fitting = fetch.count_of(connection, level, chosen)
+                say(
+                    f"{counted(fitting, 'row')} fit, and no file of them is there."
+                    if fitting
+                    else NOTHING
+                )
+            return 0
         else:
             with fetch.found(catalogue, level, chosen) as (columns, rows):
                 if output is FindFormat.TABLE:
@@ -120,21 +131,14 @@ def find(
                 else:
                     count = write_rows(columns, rows, Format(output.value))
     if count == 0:
-        say("Nothing in the catalogue fits.")
+        say(NOTHING)
     elif output is FindFormat.TABLE:
-        say(
-            counted(
-                count,
-                what.value.removesuffix("s") if what is not What.SERIES else "series",
-                what.value,
-            ).replace("studie ", "study ")
-            + "."
-        )
+        say(f"{counted(count, _LEVELS[what.value], what.value)}.")
     return 0
 
 
-def report_unmatched(items: list[str]) -> None:
-    """Say which lines of a list the catalogue does not know."""
+def report_unmatched(items: list[str]) -> bool:
+    """Say which lines of a list the catalogue does not know; return whether there are any."""
     from catalog.cli.render import counted, plain, say
 
     if items:
@@ -142,3 +146,4 @@ def report_unmatched(items: list[str]) -> None:
         say(
             f"{counted(len(items), 'line')} of the list name nothing that the catalogue knows: {shown}"
         )
+    return bool(items)

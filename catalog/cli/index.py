@@ -86,7 +86,7 @@ def index(
         _summary(counts, elapsed_s)
         say(f"The catalogue is {place}.")
     failed = sum(counts.by_status[status] for status in ("unreadable", "truncated", "incomplete"))
-    return 3 if failed or counts.done["unlisted"] else 0
+    return 3 if failed or counts.done["unlisted"] or counts.done["emptied"] else 0
 
 
 def _count(paths: list[Path]) -> int:

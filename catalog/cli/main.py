@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -25,7 +26,7 @@ from catalog.cli import (
     sql,
     verify,
 )
-from catalog.errors import DcatError
+from catalog.errors import DcatError, SelectionError
 
 EPILOG = (
     "Exit codes: 0 done; 1 error; 2 wrong usage; 3 done, but some files failed or were left out; "
@@ -80,6 +81,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command line; return its exit code."""
     options.remember(arguments)
     try:
+        if "" in arguments:
+            # `--patient "$ID"` with ID unset must not mean everybody.
+            raise SelectionError("One of the arguments is empty. Is a variable not set?")
         result = app(list(arguments), standalone_mode=False, prog_name="dcat")
     except DcatError as exc:
         if "--debug" in arguments:
@@ -95,6 +99,12 @@ def main(arguments: Sequence[str]) -> int:
         if isinstance(exc.__context__, OSError) and exc.__context__.errno == errno.EPIPE:
             return _reader_has_gone()
         raise
+    except OSError as exc:
+        if "--debug" in arguments:
+            raise
+        where = f" ({exc.filename})" if exc.filename else ""
+        typer.echo(f"dcat: {exc.strerror or exc}{where}.", err=True)
+        return 1
     except Exception as exc:
         show = getattr(exc, "show", None)  # usage errors; Typer carries its own copy of their class
         if show is None:
@@ -112,8 +122,14 @@ def _reader_has_gone() -> int:
     return 0
 
 
+def _interrupt(number: int, frame: object) -> None:
+    """End as Ctrl-C does: the batch is kept, and the run's row says how it ended."""
+    raise KeyboardInterrupt
+
+
 def run() -> None:
     """Run the command line of this process and end it."""
+    signal.signal(signal.SIGTERM, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -75,7 +75,7 @@ Keys = Annotated[
         "-k",
         "--key",
         metavar="KEYWORD=VALUE",
-        help='Any attribute, by DICOM matching: wildcards, ranges, UID lists, "" for empty.',
+        help='Any attribute that the catalogue keeps, by DICOM matching: wildcards, ranges, UID lists, "" for empty.',
         rich_help_panel=_SELECTION,
     ),
 ]
@@ -102,7 +102,7 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="FILE|-",
-        help="List of UIDs or paths, one a line; - is standard input.",
+        help="List of UIDs or paths, one a line or ended by NUL; - is standard input.",
         rich_help_panel=_SELECTION,
     ),
 ]
@@ -128,8 +128,14 @@ def selection(
     SelectionError
         If one of them is malformed, or the list cannot be read.
     """
+    from catalog.errors import SelectionError
     from catalog.query import parse
 
+    for values in (patient, study, series, instance, modality, date, accession, where, sql):
+        if any(not value.strip() for value in values or ()):
+            raise SelectionError(
+                "A selection option has a blank value; leave it out to select all."
+            )
     options = (
         ("PatientID", patient or ()),
         ("StudyInstanceUID", study or ()),

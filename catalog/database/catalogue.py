@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -54,9 +55,7 @@ class Catalogue:
         """Close all connections, and leave one file behind where that is possible."""
         self.engine.dispose()
         self._reading.dispose()
-        # The last connection to close takes the journal along, but not if it could only read.
-        with suppress(sqlite3.Error), closing(_connect(self.path, "rw", "", timeout_s=0)) as last:
-            last.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        _leave_one_file(self.path)
 
     @property
     def own_paths(self) -> tuple[Path, ...]:
@@ -165,6 +164,15 @@ def database_sentences(path: Path) -> Iterator[None]:
         raise CatalogueError(f"The catalogue {path} cannot be used: {exc.orig}.") from exc
 
 
+def _leave_one_file(path: Path) -> None:
+    """Have the journal files removed, if nobody else uses the catalogue and it can be written.
+
+    The last connection to close takes them along, but not if it could only read.
+    """
+    with suppress(sqlite3.Error), closing(_connect(path, "rw", "", timeout_s=0)) as last:
+        last.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+
 def engine_for(path: Path, *, create: bool = False, journal: str = "wal") -> Engine:
     """Return an engine on the SQLite file `path`; it opens nothing yet."""
     mode = "rwc" if create else "rw"
@@ -193,6 +201,16 @@ def _connect(
         connection.close()
         raise
     return connection
+
+
+def _open_uri(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        uri,
+        uri=True,
+        timeout=BUSY_TIMEOUT_MS / 1000,
+        isolation_level=None,
+        check_same_thread=False,
+    )
 
 
 _READING_PRAGMAS = frozenset(
@@ -241,10 +259,17 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     Opened read-only; and since that alone still lets ATTACH create files and PRAGMA change
     settings, also `query_only`, and an authorizer that allows reading and nothing else.
     """
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None,
-        check_same_thread=False,
-    )  # fmt: skip
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    connection = _open_uri(uri)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        journal = path.with_name(path.name + "-wal")
+        if os.access(path.parent, os.W_OK) or (journal.exists() and journal.stat().st_size):
+            raise
+        # On a disc or in a folder where nobody can write, there is no journal to look at.
+        connection = _open_uri(uri + "&immutable=1")
     connection.execute("PRAGMA query_only=ON")
     for name in _TABLE_FUNCTIONS:
         # A table function is declared at its first use, by a statement that the authorizer must
@@ -303,7 +328,7 @@ def revision_of(path: Path) -> str:
     """
     if path.is_dir():
         raise NotACatalogue(str(path), "it is a folder")
-    engine = engine_for(path)
+    engine = _engine(lambda: connect_read_only(path))
     try:
         with engine.connect() as connection:
             tables: set[Any] = set(
@@ -322,6 +347,7 @@ def revision_of(path: Path) -> str:
         raise NotACatalogue(str(path), str(exc.orig)) from exc
     finally:
         engine.dispose()
+        _leave_one_file(path)
     if revision is None:
         raise NotACatalogue(str(path), "its schema revision is not recorded")
     return str(revision)

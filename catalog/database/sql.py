@@ -45,24 +45,24 @@ def query(
                 sql, {name: _typed(text) for name, text in (parameters or {}).items()}
             )
         except sqlite3.Error as exc:
-            raise _error(exc, limit_s) from exc
+            raise _error(exc, limit_s, time.monotonic() > deadline) from exc
         except UnicodeEncodeError as exc:
             raise QueryError("The SQL holds bytes that are no text.") from exc
         if cursor.description is None:
             raise QueryError(
                 "That SQL gives no rows; only statements that read, such as SELECT, can be run."
             )
-        yield tuple(entry[0] for entry in cursor.description), _rows(cursor, limit_s)
+        yield tuple(entry[0] for entry in cursor.description), _rows(cursor, limit_s, deadline)
     finally:
         connection.close()
 
 
-def _rows(cursor: sqlite3.Cursor, limit_s: float) -> Rows:
+def _rows(cursor: sqlite3.Cursor, limit_s: float, deadline: float) -> Rows:
     while True:
         try:
             row = cursor.fetchone()
         except sqlite3.Error as exc:
-            raise _error(exc, limit_s) from exc
+            raise _error(exc, limit_s, time.monotonic() > deadline) from exc
         if row is None:
             return
         yield row
@@ -76,8 +76,10 @@ def _typed(text: str) -> str | int:
     )
 
 
-def _error(exc: sqlite3.Error, limit_s: float) -> QueryError:
+def _error(exc: sqlite3.Error, limit_s: float, is_late: bool) -> QueryError:
     reason = str(exc)
+    if "interrupted" in reason and not is_late:
+        raise KeyboardInterrupt from exc  # the user's, which SQLite reports as its own
     if "interrupted" in reason:
         return QueryError(
             f"The query was stopped after {limit_s:g} s. Ask for less, or raise --timeout."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from catalog.findings import Finding
 from catalog.query.selection import Selection
 
 LEDGER_BATCH = 500
+LEDGER_SECONDS = 1.0
+"""At most so much of what was copied is not on record yet when the process is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,7 @@ class _Book:
 
     def __init__(self, catalogue: Catalogue, export_ref: int, left_out: int) -> None:
         self._left_out = left_out
+        self._flushed_s = time.monotonic()
         self.copied = self.copied_bytes = 0
         self.failed: list[tuple[Item, str]] = []
         self.done: list[Done] = []
@@ -218,10 +222,14 @@ class _Book:
 
     def add(self, rows: list[ledger.ItemRow]) -> None:
         self._waiting += rows
-        if len(self._waiting) >= LEDGER_BATCH:
+        if (
+            len(self._waiting) >= LEDGER_BATCH
+            or time.monotonic() - self._flushed_s > LEDGER_SECONDS
+        ):
             self.flush()
 
     def flush(self) -> None:
+        self._flushed_s = time.monotonic()
         waiting, self._waiting = self._waiting, []
         if waiting:
             with self._catalogue.write() as connection:

@@ -46,7 +46,17 @@ class Settings:
     follow_links: bool = False
 
 
-_DONE = ("opened", "new", "changed", "unchanged", "returned", "moved", "missing", "unlisted")
+_DONE = (
+    "opened",
+    "new",
+    "changed",
+    "unchanged",
+    "returned",
+    "moved",
+    "missing",
+    "unlisted",
+    "emptied",
+)
 
 
 @dataclass(slots=True)
@@ -211,7 +221,9 @@ class _Indexing:
         )
         known = stored_files.known_files(self.catalogue, place.root_ref, place.below)
         row = next(known, None)
+        gone_before, is_empty = len(self._gone), True
         for entry in entries:
+            is_empty = False
             while row is not None and row.path < entry.path:
                 self._is_gone(row)
                 row = next(known, None)
@@ -236,6 +248,8 @@ class _Indexing:
         while row is not None:
             self._is_gone(row)
             row = next(known, None)
+        if is_empty and len(self._gone) > gone_before:
+            self._notice_emptied(place, len(self._gone) - gone_before)
 
     def _is_gone(self, row: KnownFile) -> None:
         if row.status != Status.MISSING:
@@ -267,6 +281,14 @@ class _Indexing:
         message = f"{place.root_path}/{path}: {entry.reason}. What the catalogue knows of it stays as it is."
         self.listener(Noticed(Finding("folder-unlisted", Severity.ERROR, message, path)))
         self.counts.done["unlisted"] += 1
+
+    def _notice_emptied(self, place: roots.Place, gone: int) -> None:
+        message = (
+            f"{place.root_path} is empty, and {gone:,} catalogued files were there. Is it mounted? "
+            "They are marked missing; index it again when it is back."
+        )
+        self.listener(Noticed(Finding("folder-emptied", Severity.ERROR, message, place.root_path)))
+        self.counts.done["emptied"] += 1
 
     # -- what to store ---------------------------------------------------------------------
 
