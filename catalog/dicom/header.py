@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import BinaryIO
+from types import MappingProxyType
+from typing import BinaryIO, NamedTuple
 
 from catalog.dicom.elements import (
     EXPLICIT_BIG,
@@ -42,6 +42,8 @@ TRANSFER_SYNTAX_UID = 0x00020010
 MAX_META_BYTES = 1024 * 1024
 """Most bytes of File Meta Information values that are kept."""
 
+NO_ELEMENTS: Mapping[int, Element] = MappingProxyType({})
+
 _IDENTITY = (0x00080018, 0x0020000D, 0x0020000E)
 """SOP Instance, Study and Series Instance UID: with these, a damaged header still has its place."""
 
@@ -49,8 +51,7 @@ _FIRST_GROUPS = frozenset({0x0002, 0x0004, 0x0008, 0x0010, 0x0018, 0x0020})
 """Groups in which a file without preamble may begin."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What a file says before its Pixel Data.
 
     Attributes
@@ -68,6 +69,11 @@ class Header:
         The file is a Media Storage Directory (PS3.10 §8.6).
     findings:
         What is odd about the file's encoding, in file order.
+    base:
+        The header of another file that this one was found to be like (`catalog.dicom.alike`).
+        Elements that are not in `changed` are the very objects of `base`.
+    changed:
+        The elements whose values differ from those of `base`.
     """
 
     transfer_syntax_uid: str | None
@@ -76,6 +82,8 @@ class Header:
     is_truncated: bool
     is_dicomdir: bool
     findings: tuple[Finding, ...]
+    base: Header | None = None
+    changed: Mapping[int, Element] = NO_ELEMENTS
 
 
 def read_header(stream: BinaryIO, size_bytes: int, wanted: frozenset[int]) -> Header:

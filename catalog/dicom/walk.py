@@ -105,8 +105,8 @@ def walk(
 ) -> None:
     """Walk the top level of the data set at `offset`, keeping the elements of `wanted` in `into`.
 
-    Ends at Pixel Data, at the records of a DICOMDIR, or at the end of the data. Of an element
-    that occurs twice the last stays, with a finding.
+    Ends at Pixel Data (unless something behind it is wanted), at the records of a DICOMDIR, or at
+    the end of the data. Of an element that occurs twice the last stays, with a finding.
 
     Raises
     ------
@@ -199,10 +199,18 @@ def _meet(
     tag, length, start = met.tag, met.length, met.start
     if tag in STOPS and tag not in wanted:
         into.stop = tag
-        into.is_truncated = (
-            tag != DIRECTORY_RECORDS and length != UNDEFINED and source.is_short_of(start + length)
-        )
-        return None
+        if tag == DIRECTORY_RECORDS:
+            return None
+        into.is_truncated = length != UNDEFINED and source.is_short_of(start + length)
+        if into.is_truncated or max(wanted) <= PIXEL_DATA:
+            return None
+        if length != UNDEFINED:
+            return start + length
+        try:
+            return skip_items(source, start, encoding)
+        except TruncatedHeader:
+            into.is_truncated = True
+            return None
     if tag == 0 and length == 0:
         _expect_zeros(source, met.at)
         into.note(

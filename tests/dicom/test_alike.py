@@ -1,0 +1,271 @@
+"""Reading by comparison gives what reading anew gives, for whatever comes after whatever."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catalog.dicom.alike import HeaderReader
+from catalog.dicom.claims import WANTED
+from catalog.dicom.header import read_header
+from catalog.errors import HeaderError
+from tests.dicom.part10 import (
+    DEFLATED,
+    EXPLICIT,
+    IMPLICIT,
+    UNDEFINED,
+    element,
+    item,
+    part10,
+    pixel_data,
+    sequence,
+)
+from tests.dicom.test_against_pydicom import roots
+
+PRIVATE_LONG = 0x00191010
+REFERENCES = 0x00081140
+REQUEST = 0x00400275
+WITH_SEQUENCES = WANTED | {REQUEST}
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def outcome(read: Any, *arguments: Any) -> Any:
+    """The header without how it was found, or what was raised."""
+    try:
+        return tuple(read(*arguments))[:6]
+    except HeaderError as error:
+        return type(error), str(error)
+
+
+def anew(path: Path, wanted: frozenset[int]) -> Any:
+    with path.open("rb", buffering=0) as stream:
+        return outcome(read_header, stream, path.stat().st_size, wanted)
+
+
+def by_comparison(reader: HeaderReader, path: Path) -> Any:
+    with opened(path) as fd:
+        return outcome(reader.read, fd, path.stat().st_size)
+
+
+def assert_same(paths: Sequence[Path], wanted: frozenset[int] = WANTED) -> HeaderReader:
+    reader = HeaderReader(wanted)
+    for path in paths:
+        assert by_comparison(reader, path) == anew(path, wanted), path
+    return reader
+
+
+# -- made files ----------------------------------------------------------------------------
+
+TEXT = st.text("AB^\\ 0123456789.", max_size=9)
+
+
+@st.composite
+def data_sets(draw: st.DrawFn, explicit: bool) -> bytes:
+    """A data set of a family in which everything that can vary does, sometimes."""
+
+    def one(tag: int, vr: str, value: bytes | str) -> bytes:
+        return element(tag, vr, value, explicit=explicit)
+
+    def rarely(usual: Any, strategy: st.SearchStrategy[Any]) -> Any:
+        return draw(strategy) if draw(st.integers(0, 7)) == 0 else usual
+
+    def references(tag: int, uid: str) -> bytes:
+        undefined = rarely(True, st.booleans())
+        inner = one(0x00081155, "UI", uid) + (
+            sequence(0x0040A170, item(one(0x00080100, "SH", uid), undefined=True), undefined=True)
+            if explicit
+            else b""
+        )
+        return sequence(
+            tag, item(inner, undefined=undefined), undefined=undefined, explicit=explicit
+        )
+
+    number = draw(st.integers(1, 12000))
+    parts = [
+        one(
+            0x00080005, "CS", rarely("ISO_IR 100", st.sampled_from(["ISO_IR 192", "", "NONSENSE"]))
+        ),
+        one(0x00080008, "CS", "ORIGINAL\\PRIMARY"),
+        one(0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.2"),
+        one(0x00080018, "UI", f"1.2.3.4.{number}"),
+        one(0x00080060, "CS", rarely("CT", TEXT)),
+        references(REFERENCES, f"1.2.{number}"),
+        one(0x00100010, "PN", rarely("M\xfcller^Anna", TEXT)),
+        one(0x00100020, "LO", rarely("P1", TEXT)),
+        one(PRIVATE_LONG & 0xFFFF0000 | 0x0010, "LO", "ACME 1"),
+        one(PRIVATE_LONG, "OB", bytes(draw(st.sampled_from([4, 300, 300, 300, 20_000])))),
+        one(0x0020000D, "UI", "1.2.3"),
+        one(0x0020000E, "UI", draw(st.sampled_from(["1.2.3.1", "1.2.3.22"]))),
+        one(0x00200011, "IS", "7"),
+        one(0x00200013, "IS", str(number)),
+        one(0x00200032, "DS", f"0\\0\\{number / 10}"),
+        one(0x00280010, "US", struct.pack("<H", rarely(16, st.integers(0, 65535)))),
+        references(REQUEST, f"1.3.{rarely(1, st.integers(0, 99))}"),
+    ]
+    if rarely(False, st.just(True)):
+        del parts[draw(st.integers(0, len(parts) - 1))]
+    if rarely(False, st.just(True)):
+        parts.insert(0, parts[draw(st.integers(0, len(parts) - 1))])
+    ending = rarely("pixels", st.sampled_from(["none", "encapsulated", "cut", "zeros", "behind"]))
+    if ending == "encapsulated":
+        parts.append(
+            one(0x7FE00010, "OB", b"")
+            if not explicit
+            else sequence(0x7FE00010, item(), vr="OB", undefined=True)
+        )
+    elif ending == "cut":
+        parts.append(pixel_data(16, stated=4000, explicit=explicit))
+    elif ending == "zeros":
+        parts.append(bytes(draw(st.integers(1, 40))))
+    elif ending != "none":
+        parts.append(pixel_data(64, explicit=explicit))
+    if ending == "behind":
+        parts.append(one(0xFFFCFFFC, "OB", b"\0\0"))
+    return b"".join(parts)
+
+
+@st.composite
+def files(draw: st.DrawFn) -> bytes:
+    syntax = draw(st.sampled_from([EXPLICIT] * 6 + [IMPLICIT] * 3 + [DEFLATED]))
+    explicit = syntax != IMPLICIT
+    if draw(st.integers(0, 15)) == 0:
+        explicit = not explicit  # the Transfer Syntax does not say what is there
+    uid = draw(st.sampled_from(["1.2.3.4", "1.2.3.44", "1.2.3.4.12000"]))
+    data = bytearray(part10(draw(data_sets(explicit)), syntax, instance=uid))
+    if draw(st.integers(0, 5)) == 0:  # damage
+        for _ in range(draw(st.integers(1, 3))):
+            data[draw(st.integers(0, len(data) - 1))] = draw(st.sampled_from([0, 0xFF, 0x41, 0x10]))
+    if draw(st.integers(0, 9)) == 0:
+        del data[draw(st.integers(0, len(data))) :]
+    return bytes(data)
+
+
+@settings(deadline=None, max_examples=400)
+@given(contents=st.lists(files(), min_size=2, max_size=12))
+def test_comparing_never_changes_what_is_read(
+    contents: list[bytes], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("alike")
+    paths = []
+    for number, content in enumerate(contents):
+        paths.append(folder / str(number))
+        paths[-1].write_bytes(content)
+    for wanted in (
+        WANTED,
+        WITH_SEQUENCES,
+        WANTED | {REFERENCES, PRIVATE_LONG},
+        WANTED | {0xFFFCFFFC},
+    ):
+        assert_same(paths, wanted)
+    for path in paths:
+        path.unlink()
+
+
+def series(folder: Path, count: int, **options: Any) -> list[Path]:
+    """Files of one series that differ in UID, number and position, each of growing length."""
+    paths = []
+    for number in range(1, count + 1):
+        body = b"".join(
+            (
+                element(0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.2"),
+                element(0x00080018, "UI", f"1.2.3.4.{number}"),
+                element(0x00100020, "LO", "P1"),
+                element(PRIVATE_LONG, "OB", bytes([number % 256]) * options.get("private", 300)),
+                element(0x0020000D, "UI", "1.2.3"),
+                element(0x0020000E, "UI", options.get("uid", "1.2.3.1")),
+                element(0x00200013, "IS", str(number)),
+                element(0x00200032, "DS", f"0\\0\\{number / 7:.3f}"),
+                pixel_data(),
+            )
+        )
+        path = folder / f"{options.get('uid', '')}-{number:04}"
+        path.write_bytes(part10(body, instance=f"1.2.3.4.{number}"))
+        paths.append(path)
+    return paths
+
+
+def test_a_series_is_read_by_comparison(tmp_path: Path) -> None:
+    reader = assert_same(series(tmp_path, 50))
+    assert (reader.anew, reader.resembling) == (1, 1)  # the position was not known to vary
+    assert reader.alike == 48
+
+
+def test_values_larger_than_the_first_read_are_passed_over(tmp_path: Path) -> None:
+    reader = assert_same(series(tmp_path, 20, private=100_000))
+    assert reader.alike >= 17
+
+
+def test_series_that_lie_mixed_are_each_remembered(tmp_path: Path) -> None:
+    groups = [series(tmp_path, 20, uid=f"1.2.3.{n}") for n in range(4)]
+    reader = assert_same([path for together in zip(*groups, strict=True) for path in together])
+    assert reader.alike >= 60
+
+
+def test_what_differs_and_is_the_same_is_told(tmp_path: Path) -> None:
+    first, second = series(tmp_path, 2)[:2]
+    reader = HeaderReader(WANTED)
+    by_comparison(reader, first)
+    by_comparison(reader, second)
+    with opened(first) as fd:
+        header = reader.read(fd, first.stat().st_size)
+    assert header.base is not None
+    assert set(header.changed) == {0x00080018, 0x00200013, 0x00200032}
+    assert header.elements[0x00100020] is header.base.elements[0x00100020]
+
+
+def test_a_file_that_grew_shorter_than_its_series_is_truncated(tmp_path: Path) -> None:
+    paths = series(tmp_path, 4)
+    paths[3].write_bytes(paths[3].read_bytes()[:-40])
+    reader = HeaderReader(WANTED)
+    truncated = [by_comparison(reader, path)[3] for path in paths]
+    assert truncated == [False, False, False, True]
+
+
+def test_undefined_lengths_and_sequences_that_vary(tmp_path: Path) -> None:
+    paths = []
+    for number in range(30):
+        inner = item(element(0x00081155, "UI", f"1.2.{number}"), undefined=True)
+        body = (
+            element(0x00080018, "UI", f"1.2.3.4.{number}")
+            + sequence(REFERENCES, *[inner] * (1 + number % 3), undefined=True)
+            + sequence(0x00081199, inner)
+            + element(0x00200013, "IS", str(number))
+            + sequence(0x7FE00010, item(), vr="OB", undefined=True)
+        )
+        paths.append(tmp_path / f"{number:02}")
+        paths[-1].write_bytes(part10(body, instance=f"1.2.3.4.{number}"))
+    for wanted in (WANTED, WANTED | {REFERENCES}, WANTED | {0x00081199}):
+        assert assert_same(paths, wanted).alike >= 27
+    assert UNDEFINED == 0xFFFFFFFF
+
+
+@pytest.mark.parametrize(("root", "least"), list(roots()))
+def test_real_files(root: Path, least: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the order of their paths, and each right after a copy of itself."""
+    paths = sorted(path for path in root.rglob("*") if path.is_file())
+    reader = assert_same(paths)
+    twice = assert_same([path for path in paths for _ in (1, 2)])
+    assert reader.alike + reader.resembling + reader.anew == len(paths)
+    assert twice.alike >= least // 2
+    with capsys.disabled():
+        print(
+            f" {len(paths)} files: {reader.alike} by comparison, {reader.resembling} element by "
+            f"element, {reader.anew} anew",
+            end="",
+        )
