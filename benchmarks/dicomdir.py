@@ -29,6 +29,10 @@ ROOT = "1.2.826.0.1.3680043.10.543"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 LITTLE = "1.2.840.10008.1.2.1"
 PATIENCE_S = 20  # what takes longer is run once
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+}
+"""Python compiles what is not installed but once, as an installer does for what is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ def once(task: Task) -> Cost:
     task.prepare()
     start = time.monotonic()
     with subprocess.Popen(
-        task.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        task.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT
     ) as process:
         assert process.stderr is not None
         errors = process.stderr.read()
@@ -181,6 +185,28 @@ for load in (lambda: read(path.read_bytes()), lambda: FileSet(path)):
     load()
     print(perf_counter() - wall_s, process_time() - cpu_s)
 """
+WRITE_BOTH = """
+import shutil, sys
+from pathlib import Path
+from time import perf_counter, process_time
+folder = Path(sys.argv[1])
+files = sorted(path for path in folder.rglob("*") if path.is_file())
+from catalog.maintaining import create, plan_creation
+from pydicom.fileset import FileSet
+def by_dcat():
+    create(plan_creation(folder), "2.25.1")
+def by_pydicom():
+    made = FileSet()
+    for path in files:
+        made.add(path)
+    made.write(folder.with_name("pydicom"))
+for write in (by_dcat, by_pydicom):
+    wall_s, cpu_s = perf_counter(), process_time()
+    write()
+    print(perf_counter() - wall_s, process_time() - cpu_s)
+    (folder / "DICOMDIR").unlink(missing_ok=True)
+    shutil.rmtree(folder.with_name("pydicom"), ignore_errors=True)
+"""
 WRITE_PYDICOM = """
 import sys
 from pathlib import Path
@@ -233,12 +259,12 @@ def reading(dicomdir: Path, *, pydicom: bool) -> list[Task]:
     return tasks
 
 
-def loading(dicomdir: Path, runs: int) -> dict[str, Cost]:
-    """Return what loading `dicomdir` takes in a program that runs already; no peaks."""
+def running(program: str, path: Path, runs: int) -> dict[str, Cost]:
+    """Return what dcat and pydicom take in `program`, which runs already; no peaks."""
     found: list[list[float]] = []
     for _ in range(runs):
         said = subprocess.run(
-            script(LOAD_BOTH, dicomdir), capture_output=True, text=True, check=True
+            script(program, path), capture_output=True, text=True, check=True, env=ENVIRONMENT
         )
         found.append([float(figure) for figure in said.stdout.split()])
     wall, cpu, other_wall, other_cpu = map(statistics.median, zip(*found, strict=True))
@@ -249,6 +275,8 @@ def loading(dicomdir: Path, runs: int) -> dict[str, Cost]:
 def report(options: argparse.Namespace, work: Path) -> Iterator[str]:
     """Measure everything and yield the lines of the report."""
     yield from about(options)
+    package = Path(__file__).parent.parent / "catalog"
+    once(Task("compiling", [sys.executable, "-m", "compileall", "-q", str(package)]))
     yield "| job | program | wall s | wall ÷ dcat | CPU s | CPU ÷ dcat | peak MiB |"
     yield "|---|---|---:|---:|---:|---:|---:|"
     sizes = [(1_000, 50), (5_000, 50), (1_000, 1_000), (2_000, 2_000)]
@@ -269,11 +297,14 @@ def report(options: argparse.Namespace, work: Path) -> Iterator[str]:
             once(Task("instances", made("instances", folder, count, series)))
         tasks = writing(folder, pydicom=count <= 1_000)
         yield from rows(f"write, {what}", measured(tasks, options.runs))
+        if count <= 1_000:
+            costs = running(WRITE_BOTH, folder, options.runs)
+            yield from rows(f"write, {what}, without the start of Python", costs)
         once(tasks[0])
         tasks = reading(folder / "DICOMDIR", pydicom=count <= 5_000)
         yield from rows(f"read, {what}", measured(tasks, options.runs))
         if count <= 5_000:
-            costs = loading(folder / "DICOMDIR", options.runs)
+            costs = running(LOAD_BOTH, folder / "DICOMDIR", options.runs)
             yield from rows(f"read, {what}, without the start of Python", costs)
     for count in [10_000, 100_000, *([1_000_000] if options.full else [])]:
         path = work / "RECORDS"

@@ -7,7 +7,9 @@ The keyword gives the column by one rule (`StudyInstanceUID` → `study_instance
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from catalog.entities import Level
 
@@ -53,6 +55,66 @@ class Attribute:
     def is_number(self) -> bool:
         """Whether the column is numeric: one IS, US or DS value."""
         return not self.is_multi_valued and self.vr in ("IS", "US", "DS")
+
+
+INTEGER_VRS = frozenset(["IS", "US", "SS", "UL", "SL", "SV"])
+REAL_VRS = frozenset(["DS", "FL", "FD"])
+"""VRs whose single values are kept as numbers. UV is none of them: 64 bits without a sign fit no column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Further(Attribute):
+    """An attribute that the configuration adds to those of the table.
+
+    Its values stand in the JSON column `attributes` of its level, by `keyword`: the keywords of a
+    path through sequences joined by dots, `GGGGEEEE` for what PS3.6 does not name. Where a
+    path leads through sequences, the values of all items are taken, joined by `\\`.
+
+    Attributes
+    ----------
+    path:
+        The tags from the data set's top level down; `tag` is the first of them.
+    """
+
+    path: tuple[int, ...]
+
+    @property
+    def column(self) -> str:
+        """What `discrepancy` calls it: its name and level, `PatientAge@study`."""
+        return further_label(self.keyword, self.level)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its values are numbers: one value of a numeric VR."""
+        return not self.is_multi_valued and (self.vr in INTEGER_VRS or self.vr in REAL_VRS)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the definition as JSON can hold it; `further_from` is the way back."""
+        return {
+            "name": self.keyword,
+            "level": self.level.value,
+            "vr": self.vr,
+            "vm": self.vm,
+            "path": [f"{tag:08X}" for tag in self.path],
+        }
+
+
+def further_label(name: str, level: Level) -> str:
+    """Return what `discrepancy` calls a further attribute: no keyword has an `@`, and one name may stand at two levels."""
+    return f"{name}@{level.value}"
+
+
+def further_from(definition: Mapping[str, Any]) -> Further:
+    """Return the attribute whose `as_dict` is `definition`."""
+    path = tuple(int(tag, 16) for tag in definition["path"])
+    return further(
+        definition["name"], path, definition["vr"], definition["vm"], Level(definition["level"])
+    )
+
+
+def further(name: str, path: tuple[int, ...], vr: str, vm: str, level: Level) -> Further:
+    """Return the further attribute of that name."""
+    return Further(name, path[0], vr, vm, "-", level, "", "named by the configuration", path)
 
 
 _WORD = re.compile(r"IDs|UIDs|[A-Z]{2,}(?=[A-Z][a-z]|$)|[A-Z]+[a-z0-9]*|[a-z0-9]+")

@@ -1,10 +1,12 @@
 """The configuration: a TOML file and the environment, read once, by `cli` alone.
 
 database = "/srv/dcat/catalogue.db"
+lock_timeout_s = 60
 
 [index]
 jobs = 4
 follow_links = false
+attributes = ["PatientAge", "RequestAttributesSequence.RequestedProcedureID", "00191008"]
 """
 
 from __future__ import annotations
@@ -15,13 +17,22 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
 from catalog.errors import ConfigError
 
-_KEYS: dict[str, type] = {"database": str, "index.jobs": int, "index.follow_links": bool}
+if TYPE_CHECKING:
+    from catalog.attributes import Further
+
+_KEYS: dict[str, type] = {
+    "database": str,
+    "lock_timeout_s": int,
+    "index.jobs": int,
+    "index.follow_links": bool,
+    "index.attributes": list,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,9 @@ class Config:
     database: str | None = None
     jobs: int | None = None
     follow_links: bool | None = None
+    attributes: tuple[str, ...] = ()
+    """Attributes that are kept beside those of every catalogue, as the user writes them."""
+    lock_timeout_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +96,40 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
             )
     if values.get("index.jobs", 1) < 1:
         raise ConfigError(f"In the configuration file {path}, index.jobs must be 1 or more.")
+    attributes = values.get("index.attributes", [])
+    if not all(isinstance(name, str) for name in attributes):
+        raise ConfigError(
+            f'In the configuration file {path}, index.attributes must be a list of names, such as ["PatientAge"].'
+        )
+    if values.get("lock_timeout_s", 0) < 0:
+        raise ConfigError(f"In the configuration file {path}, lock_timeout_s must be 0 or more.")
     return Config(
-        values.get("database"), values.get("index.jobs"), values.get("index.follow_links")
+        values.get("database"),
+        values.get("index.jobs"),
+        values.get("index.follow_links"),
+        tuple(attributes),
+        values.get("lock_timeout_s"),
     )
+
+
+def asked(config: Config, environment: Mapping[str, str] = os.environ) -> tuple[Further, ...]:
+    """Return the attributes that the configuration adds, sorted by name.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is none that a catalogue can keep.
+    """
+    if not config.attributes:
+        return ()  # so that nobody who adds none waits for the dictionary
+    from catalog.dicom import asking
+
+    try:
+        return asking.asked(config.attributes)
+    except ConfigError as exc:
+        raise ConfigError(
+            f"In the configuration file {config_path(environment)}, index.attributes: {exc}"
+        ) from exc
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

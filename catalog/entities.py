@@ -7,6 +7,10 @@ In every entity *absent* is `None` and *present but empty* is `''`. `raw` holds 
 pairs, sorted by keyword, for values that their typed field cannot hold: an invalid number or
 date as it stood in the file, or `''` where a number was present but empty. Field order is the
 order of `catalog.attributes`, which tests hold them to.
+
+`attributes` holds (name, value) pairs, sorted by name, of the attributes that the configuration
+adds (`catalog.attributes.Further`); *absent* is a name that is not there. A name of theirs that
+stands in `raw` means the same as a keyword there.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from catalog.findings import Finding
 
 Raw = tuple[tuple[str, str], ...]
 Value = str | int | float | None
+Attributes = tuple[tuple[str, str | int | float], ...]
 
 
 class Level(StrEnum):
@@ -46,7 +51,9 @@ class Status(StrEnum):
     NOT_DICOM = "not-dicom"
     """Something else."""
     NOT_FOLLOWED = "not-followed"
-    """A link or special file that was left alone."""
+    """A link or special file, or an archive, that was left alone."""
+    ARCHIVE = "archive"
+    """An archive whose members have rows of their own."""
     REFERENCED = "referenced"
     """Named by a DICOMDIR and there, its header not read yet."""
     MISSING = "missing"
@@ -70,6 +77,7 @@ class Patient(NamedTuple):
     patient_sex: str | None = None
     other_patient_ids: str | None = None
     raw: Raw = ()
+    attributes: Attributes = ()
 
 
 class Study(NamedTuple):
@@ -83,6 +91,7 @@ class Study(NamedTuple):
     study_description: str | None = None
     referring_physician_name: str | None = None
     raw: Raw = ()
+    attributes: Attributes = ()
 
 
 class Series(NamedTuple):
@@ -107,6 +116,7 @@ class Series(NamedTuple):
     performing_physician_name: str | None = None
     frame_of_reference_uid: str | None = None
     raw: Raw = ()
+    attributes: Attributes = ()
 
 
 class Instance(NamedTuple):
@@ -133,13 +143,15 @@ class Instance(NamedTuple):
     lossy_image_compression: str | None = None
     specific_character_set: str | None = None
     raw: Raw = ()
+    attributes: Attributes = ()
 
 
 class StoredFile(NamedTuple):
     """A file on disk.
 
     `path` is relative to its root, with `/` between components, in the reversible text form of
-    `catalog.files.walk`; `size_bytes` and `mtime_ns` are those seen before it was read.
+    `catalog.files.walk`; `size_bytes` and `mtime_ns` are those seen before it was read. A member of an
+    archive has the path `ARCHIVE!/MEMBER` and the archive's `mtime_ns`.
     """
 
     path: str

@@ -17,6 +17,7 @@
     │   ├── EncodingError           a value that the declared character set cannot carry
     │   └── DicomdirError           carries offset_bytes and clause
     ├── PathError                   a path that the user named: missing, not readable, not a folder
+    ├── ArchiveError                a ZIP, tar or gzip file, or a member of it (also an OSError)
     ├── SelectionError              exit code 2; carries the term
     └── ExportError
         ├── DestinationNotEmpty
@@ -28,6 +29,8 @@ the exit code of the command that it ends.
 """
 
 from __future__ import annotations
+
+import errno
 
 
 class DcatError(Exception):
@@ -147,20 +150,45 @@ class DicomdirError(FileSetError):
     """A DICOMDIR cannot be read at all (a deviation that can be survived is a finding)."""
 
     def __init__(
-        self, message: str, offset_bytes: int | None = None, clause: str | None = None
+        self,
+        message: str,
+        offset_bytes: int | None = None,
+        clause: str | None = None,
+        advice: str = "",
     ) -> None:
-        super().__init__(message, offset_bytes, clause)
+        super().__init__(message, offset_bytes, clause, advice)
         self.message, self.offset_bytes, self.clause = message, offset_bytes, clause
+        self.advice = advice
 
     def of(self, place: str) -> DicomdirError:
-        """Return the same error with the name of the file that it is about."""
-        named = f"{place} cannot be read as a DICOMDIR: {self.message}"
-        return DicomdirError(named, self.offset_bytes, self.clause)
+        """Return the same error with the name of the file that it is about, and what can be done."""
+        reason = self.message[:1].lower() + self.message[1:]
+        named = f"{place} cannot be read as a DICOMDIR: {reason}"
+        advice = (
+            "Name another file; or do without it: `dcat index FOLDER` catalogues the files beside "
+            "it, and `dcat dicomdir create FOLDER` makes a new one for them."
+        )
+        return DicomdirError(named, self.offset_bytes, self.clause, advice)
 
     def __str__(self) -> str:
-        where = f" at byte {self.offset_bytes}" if self.offset_bytes is not None else ""
+        where = f" at byte {self.offset_bytes}" if self.offset_bytes else ""
         clause = f" ({self.clause})" if self.clause else ""
-        return f"{self.message}{where}{clause}."
+        advice = f" {self.advice}" if self.advice else ""
+        return f"{self.message}{where}{clause}.{advice}"
+
+
+class ArchiveError(DcatError, OSError):
+    """An archive or one of its members cannot be read.
+
+    It is an `OSError` too: who reads a file need not know that it lies in an archive.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(errno.EIO, message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class SelectionError(DcatError):

@@ -32,10 +32,10 @@ from catalog.entities import Claims, Level
 from catalog.errors import DicomdirError
 from catalog.events import Finished, Listener, Progress, Started, ignore
 from catalog.files.medium import Medium, content, medium_at
-from catalog.files.paths import absolute_text
+from catalog.files.paths import absolute_text, to_text
 from catalog.fileset.file_id import Listing, resolve
 from catalog.fileset.medium import dicomdir_names
-from catalog.fileset.reader import Directory, read
+from catalog.fileset.reader import Directory, read, refused
 from catalog.fileset.records import record_type_for
 from catalog.fileset.tree import Record, paths
 from catalog.findings import Finding, Severity
@@ -133,7 +133,7 @@ def open_medium(path: Path) -> Opened:
     try:
         return Opened(medium, read(data), hashlib.sha256(data).hexdigest())
     except DicomdirError as exc:
-        raise exc.of(str(medium.dicomdir)) from exc
+        raise exc.of(to_text(str(medium.dicomdir))) from exc
 
 
 def import_medium(
@@ -186,6 +186,7 @@ class _Importing:
         self.imported = Imported(medium.folder, fileset.file_set_id, fileset.file_set_uid)
         self.imported.findings += directory.findings
         self._listing = Listing(medium.files)
+        self._refused = refused(directory)
         self._writer = RowWriter(run_ref)
         self._rows: list[ledger.RecordRow] = []
         self._now = runs.now_text()
@@ -232,11 +233,13 @@ class _Importing:
         resolution = resolve(
             components, self._listing, self.directory.entries[position].offset_bytes
         )
-        self.imported.findings += resolution.findings
+        is_refused = any(finding.code == "file-id-unsafe" for finding in resolution.findings)
+        if not is_refused or self.directory.entries[position].offset_bytes not in self._refused:
+            self.imported.findings += resolution.findings
         if resolution.path is not None:
             self.imported.present += 1
             return resolution.path, resolution.path
-        if any(finding.code == "file-id-unsafe" for finding in resolution.findings):
+        if is_refused:
             self.imported.refused += 1
             return None, None
         self.imported.absent += 1

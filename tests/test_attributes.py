@@ -35,9 +35,11 @@ def test_keywords_tags_and_columns_are_unique() -> None:
 
 
 @pytest.mark.parametrize("level", ENTITIES, ids=str)
-def test_an_entity_has_the_attributes_of_its_level_in_order_and_raw(level: Level) -> None:
-    assert ENTITIES[level]._fields == (*(a.column for a in at(level)), "raw")
-    assert ENTITIES[level]() == (*(None for _ in at(level)), ())
+def test_an_entity_has_the_attributes_of_its_level_in_order_and_what_is_beyond(
+    level: Level,
+) -> None:
+    assert ENTITIES[level]._fields == (*(a.column for a in at(level)), "raw", "attributes")
+    assert ENTITIES[level]() == (*(None for _ in at(level)), (), ())
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from catalog.config import Config, config_path, database_place, load
+from catalog.config import Config, asked, config_path, database_place, load
 from catalog.errors import ConfigError
 
 
@@ -25,6 +25,8 @@ def written(folder: Path, text: str) -> dict[str, str]:
         ("[index]\njobs = 4\nfollow_links = true", Config(jobs=4, follow_links=True)),
         ("[index]\nfollow_links = false", Config(follow_links=False)),
         ("index.jobs = 2", Config(jobs=2)),
+        ("[index]\nattributes = []", Config()),
+        ('[index]\nattributes = ["PatientAge", "x"]', Config(attributes=("PatientAge", "x"))),
         ('database = "ä.db"', Config(database="ä.db")),
     ],
 )
@@ -45,6 +47,9 @@ def test_what_a_file_says(tmp_path: Path, text: str, config: Config) -> None:
         ("[index]\njobs = true", "index.jobs must be of type int"),
         ("[index]\njobs = 4.0", "index.jobs must be of type int"),
         ("[index]\nfollow_links = 1", "index.follow_links must be of type bool"),
+        ("[index]\nattributes = 'PatientAge'", "index.attributes must be of type list"),
+        ("[index]\nattributes = [1]", "index.attributes must be a list of names"),
+        ("[index]\nattribute = ['PatientAge']", "Did you mean index.attributes?"),
         ("index = 3", "unknown key 'index'"),
         ("database = ", "cannot be read"),
         ("= = =", "cannot be read"),
@@ -146,3 +151,18 @@ def test_other_databases_are_refused(text: str, by: str) -> None:
             Config(text if by == "file" else None),
             {"DCAT_DB": text} if by == "variable" else {},
         )
+
+
+def test_the_attributes_that_are_asked_for(tmp_path: Path) -> None:
+    environment = written(tmp_path, '[index]\nattributes = ["KVP", "00101010", "PatientAge"]')
+    assert [a.column for a in asked(load(environment))] == ["KVP@instance", "PatientAge@study"]
+    assert asked(Config()) == ()
+
+
+def test_an_attribute_that_cannot_be_kept_is_told_with_its_file(tmp_path: Path) -> None:
+    environment = written(tmp_path, '[index]\nattributes = ["PatientAgee"]')
+    with pytest.raises(
+        ConfigError, match=r"index\.attributes: 'PatientAgee'.*PatientAge\?"
+    ) as caught:
+        asked(load(environment), environment)
+    assert environment["DCAT_CONFIG"] in str(caught.value)

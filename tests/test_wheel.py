@@ -42,6 +42,8 @@ def test_wheel_has_migrations_and_audits_and_nothing_foreign(wheel: Path) -> Non
     assert "catalog/database/migrations/env.py" in names
     assert "catalog/database/migrations/versions/0001_first_schema.py" in names
     assert "catalog/database/migrations/views/0001.sql" in names
+    assert "catalog/database/migrations/versions/0002_configured_attributes.py" in names
+    assert "catalog/database/migrations/views/0002.sql" in names
     assert "catalog/audits/volumes.sql" in names
     assert "catalog/py.typed" in names
     tops = {name.partition("/")[0] for name in names}

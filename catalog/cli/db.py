@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from catalog.cli import options
+from catalog.cli.render import Format
+
+if TYPE_CHECKING:
+    from catalog.attributes import Further
+    from catalog.database.runs import RunRow
 
 app = typer.Typer(
     help="The catalogue itself: where it is, whether it is sound, backups and upgrades.",
@@ -19,13 +25,18 @@ app = typer.Typer(
 def info(db: options.Db = None) -> int:
     """Say which catalogue is in use, why, and what it holds."""
     from catalog import config
-    from catalog.cli.render import Format, counted, say, size_text, write_rows
-    from catalog.database import health
+    from catalog.cli.render import counted, say, size_text, write_rows
+    from catalog.database import attribute_sets, health, runs
     from catalog.database.catalogue import HEAD, open_catalogue
 
-    place = config.database_place(db, config.load())
+    settled = config.load()
+    asked = config.asked(settled)
+    place = config.database_place(db, settled)
     with open_catalogue(place.path) as catalogue:
         counts = health.counts(catalogue)
+        with catalogue.read() as connection:
+            lacking = attribute_sets.files_lacking(connection, asked)
+            kept = attribute_sets.kept(connection)
         rows: list[tuple[str, str]] = [
             ("catalogue", str(place.path.absolute())),
             ("chosen by", place.said_by),
@@ -50,13 +61,109 @@ def info(db: options.Db = None) -> int:
             ("root", f"{path} ({counted(files, 'file')}, {size_text(size)})")
             for path, files, size in health.roots(catalogue)
         ]
+        rows += [("attribute", _attribute_text(a, lacking[a.keyword])) for a in asked]
         rows += [
-            ("run", f"{started} {command} {outcome}")
-            for started, command, outcome in health.last_runs(catalogue)
+            ("attribute", f"{a.column}: kept of some files, no longer in the configuration")
+            for a in kept
+            if a not in asked
+        ]
+        rows += [
+            ("run", f"{row.started_at} {row.command} {row.outcome.value}")
+            for row in runs.listed(catalogue, 5)
         ]
     write_rows(("What", "Value"), rows, Format.TABLE)
     say()
     return 0
+
+
+def _attribute_text(attribute: Further, lacking: int) -> str:
+    from catalog.cli.render import counted
+
+    if not lacking:
+        return f"{attribute.column}: every file was read with it"
+    return f"{attribute.column}: {counted(lacking, 'file was', 'files were')} read without it; see dcat index --reread-attributes"
+
+
+@app.command("runs")
+def runs(
+    number: Annotated[
+        int | None, typer.Argument(metavar="[ID]", help="Show this run alone, with all it counted.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, help="How many runs, the latest first.")
+    ] = 20,
+    output: Annotated[Format, typer.Option("--output", "-o")] = Format.TABLE,
+    db: options.Db = None,
+) -> int:
+    """List the runs: what dcat did to the catalogue, when, and how it ended; or show one."""
+    from catalog.cli.render import say, write_rows
+    from catalog.database import runs as kept
+    from catalog.errors import SelectionError
+
+    with options.opened(db) as catalogue:
+        if number is not None:
+            run = kept.one(catalogue, number)
+            if run is None:
+                raise SelectionError(
+                    f"There is no run {number}. `dcat db runs` lists those that there are."
+                )
+            write_rows(
+                ("What", "Value"), _all_of(run, kept.findings_by_code(catalogue, number)), output
+            )
+            return 0
+        rows = [
+            (
+                run.ref,
+                run.command,
+                run.started_at,
+                _duration(run.seconds) if output is Format.TABLE else run.seconds,
+                run.outcome.value,
+                _in_words(run.counts),
+            )
+            for run in kept.listed(catalogue, limit)
+        ]
+    heading = "Duration" if output is Format.TABLE else "Seconds"
+    write_rows(("Run", "Command", "Started", heading, "Outcome", "Counts"), rows, output)
+    if not rows:
+        say("No run is recorded.")
+    return 0
+
+
+def _all_of(run: RunRow, findings: Sequence[tuple[str, str, int]]) -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = [
+        ("run", run.ref),
+        ("command", run.command),
+        ("arguments", run.arguments),
+        ("version", run.version),
+        ("login", run.login),
+        ("host", run.host),
+        ("process", run.pid),
+        ("started", run.started_at),
+        ("finished", run.finished_at),
+        ("seconds", run.seconds),
+        ("outcome", run.outcome.value),
+    ]
+    rows += [(f"count {name}", number) for name, number in run.counts.items()]
+    rows += [(f"finding {code} ({severity})", number) for code, severity, number in findings]
+    return rows
+
+
+def _in_words(counts: Mapping[str, int]) -> str:
+    """Return what is not nothing of a run's counts: `176 files, 3 new, 173 unchanged`."""
+    return ", ".join(
+        f"{number:,} {name.removeprefix('status ')}" for name, number in counts.items() if number
+    )
+
+
+def _duration(seconds: int | None) -> str | None:
+    """Return a duration for people: `1:02:03`, `2:03`, `3 s`."""
+    if seconds is None:
+        return None
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
 
 
 @app.command("check")

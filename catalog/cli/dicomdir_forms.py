@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from catalog.cli.render import counted, plain, size_text
@@ -26,7 +26,7 @@ def tree_lines(shown: Shown) -> Iterator[str]:
     fileset = shown.directory.fileset
     name = f"File-set {plain(fileset.file_set_id)!r}" if fileset.file_set_id else "File-set"
     uid = plain(fileset.file_set_uid) or "without a UID"
-    yield f"{name}  {uid}  {plain(shown.medium.dicomdir)}"
+    yield f"{name}  {uid}  {plain(shown.place)}"
 
     def leaves(children: tuple[Record, ...]) -> str:
         kinds = Counter(c.type for c in children if not _has_line(c))
@@ -81,12 +81,9 @@ def _label(each: Described) -> list[str]:
     return [text for text in texts if text] or ([plain(each.path)] if each.path else [])
 
 
-def dump_lines(data: bytes) -> Iterator[str]:
+def dump_lines(lines: Iterable[Line]) -> Iterator[str]:
     """Yield `offset  (gggg,eeee) VR value # length name` for every element, nested by two spaces."""
-    from catalog.maintaining import dump
-
-    for line in dump(data):
-        yield _dump_line(line)
+    return map(_dump_line, lines)
 
 
 def _dump_line(line: Line) -> str:
@@ -147,7 +144,7 @@ def json_lines(shown: Shown) -> Iterator[str]:
     """Yield a JSON object: the File-set's attributes, the findings and a flat list of records, parents first."""
     fileset = shown.directory.fileset
     head = {
-        "dicomdir": str(shown.medium.dicomdir),
+        "dicomdir": shown.place,
         "file_set_id": fileset.file_set_id,
         "file_set_uid": fileset.file_set_uid,
         "descriptor_file_id": "/".join(fileset.descriptor_file_id) or None,

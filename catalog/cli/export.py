@@ -129,7 +129,7 @@ def export(
 
     from catalog.cli import progress
     from catalog.cli.find import report_unmatched
-    from catalog.cli.render import counted, say, size_text
+    from catalog.cli.render import counted, path_text, say, size_text
     from catalog.database import select
     from catalog.errors import FileSetError, SelectionError
     from catalog.exporting import Order, plan_export
@@ -148,7 +148,7 @@ def export(
         except FileSetError as exc:
             raise SelectionError(str(exc), profile) from exc
     chosen = options.selection(
-        patient, study, series, instance, modality, date, accession, key, where, sql, listed
+        patient, study, series, instance, modality, date, accession, key, where, sql, listed, db
     )
     with options.opened(db) as catalogue:
         is_short = False
@@ -170,7 +170,7 @@ def export(
             return 3 if is_short else 0
         if dry_run:
             say(
-                f"{counted(len(plan.items), 'instance')}, {size_text(plan.size_bytes)}, would be copied to {destination}; {len(plan.left_out):,} left out. Nothing was written."
+                f"{counted(len(plan.items), 'instance')}, {size_text(plan.size_bytes)}, would be copied to {path_text(destination)}; {len(plan.left_out):,} left out. Nothing was written."
             )
             return 3 if plan.left_out or is_short else 0
         order = Order(
@@ -193,9 +193,9 @@ def export(
         say(f"  failed  {item.source.root}/{item.source.path}: {why}")
     _show_notices(outcome.findings)
     say(
-        f"{counted(outcome.copied, 'instance')} ({size_text(outcome.copied_bytes)}) and a DICOMDIR ({size_text(outcome.dicomdir_size_bytes)}) are in {destination}."
+        f"{counted(outcome.copied, 'instance')} ({size_text(outcome.copied_bytes)}) and a DICOMDIR ({size_text(outcome.dicomdir_size_bytes)}) are in {path_text(destination)}."
         if outcome.copied
-        else f"No file could be copied; {destination} has no DICOMDIR."
+        else f"No file could be copied; {path_text(destination)} has no DICOMDIR."
     )
     if not outcome.is_complete:
         say(

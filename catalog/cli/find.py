@@ -95,7 +95,7 @@ def find(
     from catalog.errors import SelectionError
 
     chosen = options.selection(
-        patient, study, series, instance, modality, date, accession, key, where, sql, listed
+        patient, study, series, instance, modality, date, accession, key, where, sql, listed, db
     )
     level = Level(_LEVELS[what.value])
     if nul and output is not FindFormat.PATHS:
@@ -118,7 +118,9 @@ def find(
         else:
             with fetch.found(catalogue, level, chosen) as (columns, rows):
                 if output is FindFormat.TABLE:
-                    names = _TABLES[what.value]
+                    asked = (term.attribute.keyword for term in chosen.terms)
+                    further = columns[len(fetch.columns_of(level)) :]
+                    names = (*_TABLES[what.value], *(name for name in asked if name in further))
                     at = [columns.index(name) for name in names]
                     size = names.index("SizeBytes") if "SizeBytes" in names else -1
                     shown = (

@@ -44,7 +44,7 @@ def import_(
 
 
 def _summary(imported: Imported, every: bool) -> None:
-    from catalog.cli.render import counted, plain, say
+    from catalog.cli.render import counted, path_text, plain, say
 
     name = f" {plain(imported.file_set_id)!r}" if imported.file_set_id else ""
     total = imported.records.total()
@@ -53,7 +53,7 @@ def _summary(imported: Imported, every: bool) -> None:
         for kind, count in sorted(imported.records.items(), key=lambda pair: -pair[1])
     )
     say(
-        f"File-set{name} at {imported.folder}: {counted(total, 'directory record')} ({kinds or 'none'})."
+        f"File-set{name} at {path_text(imported.folder)}: {counted(total, 'directory record')} ({kinds or 'none'})."
     )
     files = imported.present + imported.absent + imported.refused
     if files and not imported.present:

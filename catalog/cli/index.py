@@ -11,7 +11,11 @@ import typer
 from catalog.cli import options
 
 if TYPE_CHECKING:
-    from catalog.indexing import Counts
+    from catalog.database.catalogue import Catalogue
+    from catalog.indexing import Counts, Settings, Workers
+
+_PRUNE = "Prune: forget files that are gone"
+_WATCH = "Watch: keep up with what changes"
 
 
 class Journal(StrEnum):
@@ -34,15 +38,96 @@ def index(
         typer.Option("--jobs", "-j", min=1, help="Processes that read headers. [default: cores]"),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Read unchanged files again too.")] = False,
+    reread_attributes: Annotated[
+        bool,
+        typer.Option(
+            "--reread-attributes",
+            help="Read unchanged files again that were read before an attribute was added to the configuration.",
+        ),
+    ] = False,
     follow_links: Annotated[
         bool | None,
         typer.Option(
             "--follow-links/--no-follow-links", help="Follow links to folders. [default: no]"
         ),
     ] = None,
+    archives: Annotated[
+        bool,
+        typer.Option(
+            "--archives/--no-archives",
+            help="Look into .zip, .tar (.gz, .bz2, .xz) and .dcm.gz files. [default: yes]",
+        ),
+    ] = True,
     journal: Annotated[
         Journal, typer.Option(help="Journal of a new catalogue; 'delete' for network file systems.")
     ] = Journal.WAL,
+    digest: Annotated[
+        bool,
+        typer.Option(
+            "--digest",
+            help="Read all files to their end, store their SHA-256, and find those that changed although size and time did not.",
+        ),
+    ] = False,
+    prune: Annotated[
+        bool,
+        typer.Option(
+            "--prune",
+            help="Then delete what the catalogue knows of files that are missing; asks first.",
+            rich_help_panel=_PRUNE,
+        ),
+    ] = False,
+    older_than: Annotated[
+        float | None,
+        typer.Option(
+            "--older-than",
+            metavar="DAYS",
+            min=0,
+            help="Only files that have been missing for so many days.",
+            rich_help_panel=_PRUNE,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="List what --prune would delete, and do nothing, not even index.",
+            rich_help_panel=_PRUNE,
+        ),
+    ] = False,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes",
+            help="Do not ask; needed for folders that are empty or do not exist.",
+            rich_help_panel=_PRUNE,
+        ),
+    ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Go on with what changes, until Ctrl-C. Needs the package watchfiles.",
+            rich_help_panel=_WATCH,
+        ),
+    ] = False,
+    poll: Annotated[
+        bool,
+        typer.Option(
+            "--poll",
+            help="Look for changes every few seconds, for network file systems.",
+            rich_help_panel=_WATCH,
+        ),
+    ] = False,
+    every: Annotated[
+        float | None,
+        typer.Option(
+            "--every",
+            metavar="MINUTES",
+            min=0.01,
+            help="How often to walk everything anew, as notifications can be lost. [default: 60]",
+            rich_help_panel=_WATCH,
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write the counts as JSON to standard output.")
     ] = False,
@@ -54,39 +139,115 @@ def index(
     """
     import json
     import os
-    import sys
-    import time
+    from contextlib import closing
 
     from catalog import config
-    from catalog.cli import progress
-    from catalog.cli.render import say
-    from catalog.indexing import Settings
-    from catalog.indexing import index as run
+    from catalog.cli.index_prune import dry_prune, prune_after, refuse_absent
+    from catalog.cli.index_watch import index_and_watch
+    from catalog.cli.render import path_text, say
+    from catalog.errors import SelectionError
+    from catalog.indexing import Counts, Settings, Workers
 
+    if prune or dry_run or yes or older_than is not None:
+        _check_prune(prune, dry_run, yes, watch)
+    if (poll or every is not None) and not watch:
+        raise SelectionError("--poll and --every go with --watch only.")
+    if watch and as_json:
+        raise SelectionError("--watch has no end, and so no --json; see `dcat db runs -o json`.")
     settled = config.load()
     settings = Settings(
         jobs=jobs or settled.jobs or os.cpu_count() or 1,
         full=full,
         follow_links=follow_links if follow_links is not None else bool(settled.follow_links),
+        digest=digest,
+        prove=digest,
+        attributes=config.asked(settled),
+        reread_attributes=reread_attributes,
+        archives=archives,
     )
-    started = time.monotonic()
+    if dry_run:
+        return dry_prune(paths, db, settings, older_than, as_json=as_json)
+    present = [path for path in paths if path.exists()]
+    if prune and not yes:
+        refuse_absent(paths)
     with (
+        closing(Workers(1 if watch else settings.jobs, early=True)) as workers,
         options.opened(
-            db, create=all(path.exists() for path in paths), journal=journal.value
+            db, create=not prune and present == paths, journal=journal.value
         ) as catalogue,
-        progress.shown() as listener,
     ):
-        total = _count(paths) if sys.stderr.isatty() else None
-        counts = run(catalogue, paths, settings, options.typed(), total, listener)
-        elapsed_s = time.monotonic() - started
-        place = catalogue.path
-    if as_json:
-        print(json.dumps(counts.as_dict() | {"seconds": round(elapsed_s, 3)}, indent=2))  # noqa: T201
-    else:
-        _summary(counts, elapsed_s)
-        say(f"The catalogue is {place}.")
+        if watch:
+            return index_and_watch(catalogue, paths, settings, poll, every)
+        counts, elapsed_s = Counts(), 0.0
+        if present or not prune:
+            counts, elapsed_s = _index(
+                catalogue, present if prune else paths, settings, workers, as_json=as_json
+            )
+        pruned = prune_after(catalogue, paths, settings, older_than, yes=yes) if prune else None
+        if as_json:
+            gone = {} if pruned is None else {"pruned": pruned._asdict()}
+            print(json.dumps(counts.as_dict() | {"seconds": round(elapsed_s, 3)} | gone, indent=2))  # noqa: T201
+        else:
+            say(f"The catalogue is {path_text(catalogue.path)}.")
     failed = sum(counts.by_status[status] for status in ("unreadable", "truncated", "incomplete"))
     return 3 if failed or counts.done["unlisted"] or counts.done["emptied"] else 0
+
+
+def _check_prune(prune: bool, dry_run: bool, yes: bool, watch: bool) -> None:
+    from catalog.errors import SelectionError
+
+    if not prune:
+        raise SelectionError("--older-than, --dry-run and --yes go with --prune only.")
+    if watch:
+        raise SelectionError("--prune and --watch do not go together.")
+    if not (yes or dry_run or _can_be_asked()):
+        raise SelectionError(
+            "--prune asks before it deletes, and here nobody can answer: add --yes, or --dry-run to see what would go."
+        )
+
+
+def _can_be_asked() -> bool:
+    import sys
+
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _index(
+    catalogue: Catalogue,
+    paths: list[Path],
+    settings: Settings,
+    workers: Workers,
+    *,
+    as_json: bool,
+) -> tuple[Counts, float]:
+    """Index, say what was done unless that is for `--json`, and return the counts and the seconds."""
+    import sys
+    import time
+
+    from catalog.cli import index_summary, progress
+    from catalog.cli.render import counted, say
+    from catalog.cli.stopping import stoppable
+    from catalog.indexing import Interrupted
+    from catalog.indexing import index as run
+
+    started_s = time.monotonic()
+    try:
+        with stoppable() as stop, progress.shown() as listener:
+            total = _count(paths) if sys.stderr.isatty() else None
+            counts = run(
+                catalogue, paths, settings, options.typed(), total, listener, stop, workers
+            )
+    except Interrupted as exc:
+        last = f" The last that was stored is {exc.last_stored}." if exc.last_stored else ""
+        say(
+            f"Stopped after {counted(exc.files, 'file')}.{last} The same command goes on from there."
+        )
+        raise
+    elapsed_s = time.monotonic() - started_s
+    if not as_json:
+        index_summary.summary(counts, elapsed_s)
+    index_summary.lacking(counts)
+    return counts, elapsed_s
 
 
 def _count(paths: list[Path]) -> int:
@@ -94,44 +255,3 @@ def _count(paths: list[Path]) -> int:
     import os
 
     return sum(len(files) for path in paths for _, _, files in os.walk(path)) or len(paths)
-
-
-_WORDS = {
-    "ok": "readable instances",
-    "truncated": "cut short inside their Pixel Data",
-    "dicomdir": "DICOMDIR files",
-    "incomplete": "DICOM without a UID that places them",
-    "unreadable": "unreadable",
-    "not-dicom": "not DICOM",
-    "not-followed": "links and special files, not followed",
-}
-
-
-def _summary(counts: Counts, elapsed_s: float) -> None:
-    from catalog.cli.render import counted, say
-
-    rate = f", {counts.files / elapsed_s:,.0f} a second" if elapsed_s > 0.1 else ""
-    say(
-        f"{counted(counts.files, 'file')} in {elapsed_s:.1f} s{rate}; {counted(counts.done['opened'], 'was', 'were')} opened."
-    )
-    done = counts.done
-    parts = [f"{done[name]:,} {name}" for name in ("new", "changed", "unchanged")]
-    parts += [
-        f"{done[name]:,} {word}"
-        for name, word in (
-            ("moved", "of the new moved here"),
-            ("returned", "back again"),
-            ("missing", "gone since the last run"),
-        )
-        if done[name]
-    ]
-    say("  " + ", ".join(parts))
-    for status, word in _WORDS.items():
-        if counts.by_status[status]:
-            say(f"  {counts.by_status[status]:>9,}  {word}")
-    if done["unlisted"]:
-        say(
-            f"  {counted(done['unlisted'], 'folder')} could not be listed; what is known of them was left as it is."
-        )
-    if any(counts.by_status[s] for s in ("unreadable", "truncated", "incomplete")):
-        say("`dcat audit unreadable-files` lists what could not be read, with the reason.")

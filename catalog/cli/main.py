@@ -8,24 +8,14 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
 from catalog import __version__
-from catalog.cli import (
-    audit,
-    db,
-    demo,
-    dicomdir,
-    export,
-    find,
-    import_,
-    index,
-    options,
-    sql,
-    verify,
-)
+from catalog.cli import options, plain_lines
+from catalog.cli.render import path_text, sentence
 from catalog.errors import DcatError, SelectionError
 
 EPILOG = (
@@ -33,24 +23,19 @@ EPILOG = (
     "4 an audit or verification found something; 130 interrupted."
 )
 
-app = typer.Typer(
-    help="A catalogue of DICOM files: index archives, find anything, export and import File-sets, audit in SQL.",
-    epilog=EPILOG,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-app.command("index")(index.index)
-app.command("find")(find.find)
-app.command("export")(export.export)
-app.command("import")(import_.import_)
-app.command("verify")(verify.verify)
-app.command("audit")(audit.audit)
-app.command("sql")(sql.sql)
-app.command("demo")(demo.demo)
-app.add_typer(dicomdir.app, name="dicomdir")
-app.add_typer(db.app, name="db")
+_COMMANDS = {
+    "index": ("index", "index"),
+    "find": ("find", "find"),
+    "export": ("export", "export"),
+    "import": ("import_", "import_"),
+    "verify": ("verify", "verify"),
+    "audit": ("audit", "audit"),
+    "sql": ("sql", "sql"),
+    "demo": ("demo", "demo"),
+    "dicomdir": ("dicomdir", "app"),
+    "db": ("db", "app"),
+}
+"""By command: module and name of its function, or of a group of commands; in the order of `--help`."""
 
 INTERRUPTED = 130
 
@@ -61,7 +46,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show tracebacks and debug messages.")
@@ -77,6 +61,49 @@ def _options(
     )
 
 
+def _loaded(name: str) -> Any:
+    """Return the function or group `name`; its module is imported for that."""
+    module, attribute = _COMMANDS[name]
+    return getattr(import_module(f"catalog.cli.{module}"), attribute)
+
+
+def application(arguments: Sequence[str] = ()) -> typer.Typer:
+    """Return the command `dcat`, with that subcommand alone which `arguments` ask for.
+
+    With all of them if `arguments` begin with none.
+    """
+    app = typer.Typer(
+        help="A catalogue of DICOM files: index archives, find anything, export and import File-sets, audit in SQL.",
+        epilog=EPILOG,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    first = next((each for each in arguments if each != "--debug"), "")
+    for name in [first] if first in _COMMANDS else _COMMANDS:
+        command = _loaded(name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
+
+
+def _run(arguments: Sequence[str]) -> object:
+    """Run the subcommand that `arguments` ask for; return what it returns."""
+    if len(arguments) > 1 and arguments[0] in _COMMANDS:
+        command, rest = _loaded(arguments[0]), arguments[1:]
+        if isinstance(command, typer.Typer):
+            named = {each.name: each.callback for each in command.registered_commands}
+            command, rest = named.get(rest[0]), rest[1:]
+        values = plain_lines.values(command, rest) if command is not None else None
+        if command is not None and values is not None:
+            _options()
+            return command(**values)
+    return application(arguments)(list(arguments), standalone_mode=False, prog_name="dcat")
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run one command line; return its exit code."""
     options.remember(arguments)
@@ -84,11 +111,11 @@ def main(arguments: Sequence[str]) -> int:
         if "" in arguments:
             # `--patient "$ID"` with ID unset must not mean everybody.
             raise SelectionError("One of the arguments is empty. Is a variable not set?")
-        result = app(list(arguments), standalone_mode=False, prog_name="dcat")
+        result = _run(arguments)
     except DcatError as exc:
         if "--debug" in arguments:
             logging.getLogger("catalog").exception("the error in full")
-        typer.echo(f"dcat: {exc}", err=True)
+        typer.echo(f"dcat: {sentence(exc)}", err=True)
         return exc.exit_code
     except (KeyboardInterrupt, typer.Abort):
         result = INTERRUPTED
@@ -102,8 +129,9 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as exc:
         if "--debug" in arguments:
             raise
-        where = f" ({exc.filename})" if exc.filename else ""
-        typer.echo(f"dcat: {exc.strerror or exc}{where}.", err=True)
+        named = isinstance(exc.filename, str | bytes) and exc.filename
+        where = f" ({path_text(os.fsdecode(named))})" if named else ""
+        typer.echo(f"dcat: {sentence(exc.strerror or exc)}{where}.", err=True)
         return 1
     except Exception as exc:
         show = getattr(exc, "show", None)  # usage errors; Typer carries its own copy of their class

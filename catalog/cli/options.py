@@ -6,14 +6,19 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from catalog.attributes import Further
     from catalog.database.catalogue import Catalogue
     from catalog.query.selection import Selection
+
+LOCK_TIMEOUT_S = 60
+"""How long a command waits for another writer, unless the configuration says."""
 
 _SELECTION = "Selection (repeat an option: either; different options: both)"
 
@@ -120,8 +125,9 @@ def selection(
     where: list[str] | None = None,
     sql: list[str] | None = None,
     listed: str | None = None,
+    db: str | None = None,
 ) -> Selection:
-    """Return the selection that the options describe.
+    """Return the selection that the options describe; `db` is where the catalogue is.
 
     Raises
     ------
@@ -146,12 +152,27 @@ def selection(
         ("AccessionNumber", accession or ()),
     )
     lines = None if listed is None else _lines(listed)
-    return parse.selection(key or (), options, where or (), sql or (), lines, typed())
+    keywords = [pair.partition("=")[0] for pair in key or ()]
+    is_further = not all(map(parse.is_always_kept, keywords))
+    further = _kept(db) if is_further else ()
+    return parse.selection(key or (), options, where or (), sql or (), lines, typed(), further)
+
+
+def _kept(db: str | None) -> tuple[Further, ...]:
+    """Return the attributes that the catalogue keeps since a configuration asked for them; none if there is no catalogue."""
+    from catalog.database import attribute_sets
+    from catalog.errors import CatalogueMissing
+
+    try:
+        with opened(db) as catalogue, catalogue.read() as connection:
+            return attribute_sets.kept(connection)
+    except CatalogueMissing:
+        return ()  # whoever opens it next says so
 
 
 def _lines(name: str) -> list[str]:
     from catalog.errors import SelectionError
-    from catalog.files.paths import to_text
+    from catalog.files.paths import named
 
     try:
         if name == "-":
@@ -165,7 +186,7 @@ def _lines(name: str) -> list[str]:
         line.removesuffix(b"\r").decode("utf-8", "surrogateescape")
         for line in data.split(separator)
     ]
-    return [to_text(line) if "/" in line else line for line in lines]
+    return [named(line) if "/" in line else line for line in lines]
 
 
 _arguments: list[str] = []
@@ -191,11 +212,20 @@ def opened(db: str | None, *, create: bool = False, journal: str = "wal") -> Ite
         If it cannot be found, made or used.
     """
     from catalog import config
-    from catalog.database.catalogue import open_catalogue
+    from catalog.database.catalogue import Patience, open_catalogue
 
-    place = config.database_place(db, config.load())
+    settled = config.load()
+    place = config.database_place(db, settled)
     with open_catalogue(place.path, create=create, journal=journal) as catalogue:
+        timeout_s = LOCK_TIMEOUT_S if settled.lock_timeout_s is None else settled.lock_timeout_s
+        catalogue.patience = Patience(timeout_s, partial(_say_who_writes, timeout_s))
         yield catalogue
+
+
+def _say_who_writes(timeout_s: float, holder: str) -> None:
+    from catalog.cli.render import say
+
+    say(f"Waiting for another dcat that is writing ({holder}), at most {timeout_s:.0f} s.")
 
 
 def parameters(pairs: list[str] | None) -> dict[str, str]:

@@ -16,6 +16,8 @@ from typing import Any, TextIO
 
 from rich.cells import cell_len, set_cell_size
 
+from catalog.files.paths import from_text, to_text
+
 SAMPLE_ROWS = 1000
 """Rows from which a table's column widths are taken; the rest streams."""
 
@@ -25,7 +27,7 @@ _AMOUNTS = frozenset(["Size"])
 _KEEPS_END = re.compile(r"/|DICOM/|[0-9]+(\.[0-9]+){3,}")
 """How cells begin whose end matters more."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\udc80-\udcff]")
 
 
 class Format(StrEnum):
@@ -179,19 +181,33 @@ def fitted(widths: Sequence[int], limit: int, tiers: Sequence[Sequence[int]]) ->
 
 
 def plain(cell: Any) -> str:
-    """Return a cell as text that cannot steer a terminal: control characters are spelled out."""
-    if cell is None:
-        return ""
-    text = str(cell)
-    return _CONTROL.sub(
-        lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text
-    )
+    """Return a cell as text that cannot steer a terminal: control characters are spelled out.
+
+    Bytes of a path that are no UTF-8, which Python holds as lone surrogates, become `\\xNN` as in
+    the text form of paths (`catalog.files.paths`).
+    """
+    return "" if cell is None else _CONTROL.sub(_spelled, str(cell))
+
+
+def _spelled(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def sentence(text: object) -> str:
+    """Return a message that cannot steer a terminal, and that any stream takes; lines stay lines."""
+    return "\n".join(plain(line.expandtabs(4)) for line in str(text).split("\n"))
+
+
+def path_text(path: os.PathLike[str] | str) -> str:
+    """Return a path for people in its reversible text form (`catalog.files.paths`)."""
+    return plain(to_text(str(path)))
 
 
 def write_paths(paths: Iterable[str], *, nul: bool) -> int:
     """Write file system paths as the bytes that they are, each ended by a newline or NUL; return how many."""
-    from catalog.files.paths import from_text
-
     end = b"\0" if nul else b"\n"
     out = sys.stdout.buffer
     count = 0
@@ -214,6 +230,7 @@ def size_text(size_bytes: int) -> str:
 
 def say(text: str = "") -> None:
     """Write a message to standard error, broken into lines where that is a terminal."""
+    text = sentence(text)
     if sys.stderr.isatty():
         width = shutil.get_terminal_size((80, 24)).columns
         indent = " " * (len(text) - len(text.lstrip()) + 2)

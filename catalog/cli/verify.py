@@ -24,6 +24,13 @@ def verify(
             help="A medium: hold its DICOMDIR against its files. Needs no catalogue.",
         ),
     ] = None,
+    digest: Annotated[
+        bool,
+        typer.Option(
+            "--digest",
+            help="Read all files to their end and hold them against the digests of `dcat index --digest`.",
+        ),
+    ] = False,
     output: Annotated[Format, typer.Option("--output", "-o")] = Format.TABLE,
     db: options.Db = None,
     patient: options.PatientIds = None,
@@ -48,19 +55,19 @@ def verify(
     from catalog.verifying import verify_roots, verify_selection
 
     chosen = options.selection(
-        patient, study, series, instance, modality, date, accession, key, where, sql, listed
+        patient, study, series, instance, modality, date, accession, key, where, sql, listed, db
     )
     if media is not None:
-        if paths or not chosen.is_everything:
-            raise SelectionError("--media takes neither folders nor a selection.")
+        if paths or not chosen.is_everything or digest:
+            raise SelectionError("--media takes neither folders nor a selection, nor --digest.")
         return _verify_medium(media, output)
     if paths and not chosen.is_everything:
         raise SelectionError("Name folders or a selection, not both.")
     with options.opened(db) as catalogue, progress.shown() as listener:
         if chosen.is_everything:
-            result = verify_roots(catalogue, paths or (), options.typed(), listener)
+            result = verify_roots(catalogue, paths or (), options.typed(), listener, digest=digest)
         else:
-            result = verify_selection(catalogue, chosen, options.typed(), listener)
+            result = verify_selection(catalogue, chosen, options.typed(), listener, digest=digest)
     write_rows(("State", "Path", "Detail"), result.differences, output)
     parts = [f"{result.counts['same']:,} as catalogued"]
     parts += [
@@ -69,6 +76,10 @@ def verify(
         if result.counts[state]
     ]
     say(f"{counted(result.counts.total(), 'file')}: {', '.join(parts)}.")
+    if result.without_digest:
+        say(
+            f"{counted(result.without_digest, 'file has', 'files have')} no digest; `dcat index --digest` makes them."
+        )
     return 4 if result.differences else 0
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, select, update
 from sqlalchemy.exc import DatabaseError, OperationalError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, Pool, QueuePool
 
+from catalog.database.liveness import is_over
 from catalog.database.models import run as run_table
 from catalog.errors import (
     CatalogueBusy,
@@ -22,15 +25,41 @@ from catalog.errors import (
     SchemaTooNew,
     SchemaTooOld,
 )
+from catalog.normal_forms import folded_name
 
-HEAD = "0001"
+HEAD = "0002"
 """Schema revision of this dcat. A constant, because importing Alembic to ask costs a second."""
 
-KNOWN_REVISIONS = ("0001",)
+KNOWN_REVISIONS = ("0001", "0002")
 """Every revision that this dcat can upgrade from, oldest first."""
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a statement waits for another process's short transaction."""
+
+CACHE_KIB = 64 * 1024
+"""Memory that a writing connection may use for pages: the inner pages of a million rows' indexes."""
+
+CHECKPOINT_PAGES = 8000
+"""Pages (of 4 KiB) that the journal collects before they are written back, which takes two syncs."""
+
+
+LOCKING_COMMANDS = ("index", "prune", "import")
+"""The commands whose runs hold the writer's lock from beginning to end."""
+
+LOCK_INTERVAL_S = 0.25
+"""How long to wait between two attempts at the writer's lock."""
+
+
+def _tell_nobody(holder: str) -> None:
+    """Wait in silence."""
+
+
+@dataclass(slots=True)
+class Patience:
+    """How to wait for another writer: so long, in seconds, telling `tell` who it is."""
+
+    timeout_s: float = 0
+    tell: Callable[[str], None] = _tell_nobody
 
 
 class Catalogue:
@@ -43,7 +72,8 @@ class Catalogue:
     def __init__(self, path: Path, engine: Engine) -> None:
         self.path = path
         self.engine = engine
-        self._reading = _engine(lambda: connect_read_only(path))
+        self.patience = Patience()
+        self._reading = _engine(lambda: connect_read_only(path), QueuePool)
 
     def __enter__(self) -> Catalogue:
         return self
@@ -96,10 +126,12 @@ class Catalogue:
         The lock is a transaction on a small database beside the catalogue, because every platform
         on which SQLite works releases it when its owner dies.
 
+        While another process holds it, this waits as long as `patience` says, and tells who it is.
+
         Raises
         ------
         CatalogueBusy
-            If another process holds it; the message says which.
+            If another process still holds it then; the message says which.
         """
         lock_path = self.path.with_name(self.path.name + "-lock")
         try:
@@ -107,36 +139,69 @@ class Catalogue:
         except sqlite3.Error as exc:
             raise CatalogueError(f"The lock {lock_path} cannot be opened: {exc}.") from exc
         try:
-            try:
-                lock.execute("BEGIN EXCLUSIVE")
-            except sqlite3.OperationalError as exc:
-                if "locked" in str(exc):
-                    raise CatalogueBusy(str(self.path), self._holder()) from exc
-                raise CatalogueError(f"The lock {lock_path} cannot be taken: {exc}.") from exc
+            self._take(lock)
             yield
         finally:
             lock.close()
 
+    def _take(self, lock: sqlite3.Connection) -> None:
+        began_s = time.monotonic()
+        told = ""
+        while True:
+            try:
+                lock.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError as exc:
+                if "locked" not in str(exc):
+                    raise CatalogueError(
+                        f"The lock of the catalogue {self.path} cannot be taken: {exc}."
+                    ) from exc
+                waited_s = time.monotonic() - began_s
+                holder = self._holder()
+                if waited_s >= self.patience.timeout_s:
+                    waited = f"; waited {waited_s:.0f} s for it" if self.patience.timeout_s else ""
+                    raise CatalogueBusy(str(self.path), holder + waited) from exc
+            else:
+                return
+            if holder != told:
+                told = holder
+                self.patience.tell(holder)
+            time.sleep(LOCK_INTERVAL_S)
+
     def _holder(self) -> str:
+        r = run_table.c
         with self.read() as connection:
             row = connection.execute(
-                select(
-                    run_table.c.command, run_table.c.pid, run_table.c.host, run_table.c.started_at
-                )
-                .where(run_table.c.finished_at.is_(None))
-                .order_by(run_table.c.id.desc())
+                select(r.command, r.pid, r.host, r.started_at)
+                .where(r.outcome.is_(None), r.command.in_(LOCKING_COMMANDS))
+                .order_by(r.id.desc())
                 .limit(1)
             ).first()
-        if row is None:
+        if row is None or is_over(row.host, row.pid, row.started_at):
             return "it has just started"
         return f"dcat {row.command}, process {row.pid} on {row.host}, since {row.started_at}"
 
+    def is_being_written(self) -> bool:
+        """Return whether a process holds the writer's lock; the answer may be old at once."""
+        lock_path = self.path.with_name(self.path.name + "-lock")
+        if not lock_path.exists():
+            return False
+        try:
+            with closing(_open_lock(lock_path)) as lock:
+                lock.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError as exc:
+            if "locked" in str(exc):
+                return True
+            raise CatalogueError(
+                f"The lock of the catalogue {self.path} cannot be read: {exc}."
+            ) from exc
+        return False
+
     def mark_dead_runs(self) -> None:
-        """Mark indexing and importing runs that never ended as killed; call it holding `writer_lock`."""
+        """Mark writers' runs that never ended as killed; call it holding `writer_lock`."""
         with self.write() as connection:
             connection.execute(
                 update(run_table)
-                .where(run_table.c.outcome.is_(None), run_table.c.command.in_(("index", "import")))
+                .where(run_table.c.outcome.is_(None), run_table.c.command.in_(LOCKING_COMMANDS))
                 .values(outcome="killed")
             )
 
@@ -176,11 +241,12 @@ def _leave_one_file(path: Path) -> None:
 def engine_for(path: Path, *, create: bool = False, journal: str = "wal") -> Engine:
     """Return an engine on the SQLite file `path`; it opens nothing yet."""
     mode = "rwc" if create else "rw"
-    return _engine(lambda: _connect(path, mode, journal))
+    # Kept open: the last connection that closes writes the whole journal back, with two syncs.
+    return _engine(lambda: _connect(path, mode, journal), QueuePool)
 
 
-def _engine(creator: Callable[[], sqlite3.Connection]) -> Engine:
-    engine = create_engine("sqlite://", creator=creator, poolclass=NullPool)
+def _engine(creator: Callable[[], sqlite3.Connection], poolclass: type[Pool] = NullPool) -> Engine:
+    engine = create_engine("sqlite://", creator=creator, poolclass=poolclass)
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -197,10 +263,17 @@ def _connect(
         if mode == "rwc":
             connection.execute(f"PRAGMA journal_mode={journal}")
         connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _open_lock(path: Path) -> sqlite3.Connection:
+    """Return a connection that only looks whether the lock is held; it waits for nothing."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0)
 
 
 def _open_uri(uri: str) -> sqlite3.Connection:
@@ -270,6 +343,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
             raise
         # On a disc or in a folder where nobody can write, there is no journal to look at.
         connection = _open_uri(uri + "&immutable=1")
+    connection.create_function("dcat_folded_name", 1, _folded_name, deterministic=True)
     connection.execute("PRAGMA query_only=ON")
     for name in _TABLE_FUNCTIONS:
         # A table function is declared at its first use, by a statement that the authorizer must
@@ -279,6 +353,11 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA trusted_schema=OFF")
     connection.set_authorizer(_authorise)
     return connection
+
+
+def _folded_name(names: object) -> str | None:
+    """Return the search key of names in a JSON column, which has none stored beside it."""
+    return None if names is None else folded_name(str(names))
 
 
 def _begin(connection: Connection) -> None:
@@ -307,9 +386,9 @@ def open_catalogue(path: Path, *, create: bool = False, journal: str = "wal") ->
     if not path.exists():
         if not create:
             raise CatalogueMissing(str(path))
-        from catalog.database.migrate import create as create_schema
+        from catalog.database.make import make
 
-        create_schema(path, journal)
+        make(path, journal)
     revision = revision_of(path)
     if revision != HEAD:
         if revision in KNOWN_REVISIONS:

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, column, func, select, table
 
-from catalog.attributes import at
+from catalog.attributes import Further, at
+from catalog.database import attribute_sets
 from catalog.database import models as m
 from catalog.database.catalogue import Catalogue
 from catalog.database.rows import LEVELS, entity_from, selected_columns
-from catalog.database.select import selected_ids
+from catalog.database.select import json_value, selected_ids
 from catalog.entities import Claims, Instance, Level, Patient, Series, Status, Study
 from catalog.query.selection import Selection
 
@@ -24,6 +25,9 @@ VIEWS = {
     Level.INSTANCE: "v_instance",
     Level.FILE: "v_file",
 }
+_JSON_COLUMNS = {level: f"{level.value.capitalize()}Attributes" for level in LEVELS}
+"""Where the views have what the configuration added."""
+
 _COMPUTED = {
     Level.PATIENT: (
         "NumberOfPatientRelatedStudies",
@@ -59,6 +63,14 @@ def columns_of(level: Level) -> tuple[str, ...]:
     return (*keywords, *_COMPUTED[level], "NumberOfFiles", "SizeBytes", "Provenance", "IsDisputed")
 
 
+def further_of(connection: Connection, level: Level) -> tuple[Further, ...]:
+    """Return the attributes that the configuration added and that `find` gives for `level`, after all others."""
+    if level is Level.FILE:
+        return ()
+    levels = LEVELS[: LEVELS.index(level) + 1]
+    return tuple(a for a in attribute_sets.kept(connection) if a.level in levels)
+
+
 def _ref_name(level: Level) -> str:
     return f"{level.value}_ref"
 
@@ -69,6 +81,8 @@ def found(
 ) -> Iterator[tuple[tuple[str, ...], Iterator[Sequence[Any]]]]:
     """Give the columns and rows of `level` that are selected, in one stable order.
 
+    After `columns_of` follow the attributes that the configuration added.
+
     Rows are read as they are used, so any number takes no memory.
 
     Raises
@@ -78,20 +92,26 @@ def found(
     """
     names = columns_of(level)
     with catalogue.read() as connection:
+        further = further_of(connection, level)
         rows = connection.execution_options(yield_per=1000).execute(
-            _view_query(connection, level, selection, names)
+            _view_query(connection, level, selection, names, further)
         )
-        yield names, (tuple(row) for row in rows)
+        yield (*names, *(attribute.keyword for attribute in further)), (tuple(row) for row in rows)
 
 
 def _view_query(
-    connection: Connection, level: Level, selection: Selection, names: Sequence[str]
+    connection: Connection,
+    level: Level,
+    selection: Selection,
+    names: Sequence[str],
+    further: Sequence[Further],
 ) -> Select[Any]:
     ref = _ref_name(level)
-    view = table(
-        VIEWS[level], *(column(name) for name in dict.fromkeys((*names, *_ORDER[level], ref)))
-    )
-    query = select(*(view.c[name] for name in names)).order_by(
+    json_columns = (_JSON_COLUMNS[attribute.level] for attribute in further)
+    used = dict.fromkeys((*names, *_ORDER[level], ref, *json_columns))
+    view = table(VIEWS[level], *(column(name) for name in used))
+    added = (json_value(view.c[_JSON_COLUMNS[a.level]], a).label(a.keyword) for a in further)
+    query = select(*(view.c[name] for name in names), *added).order_by(
         *(view.c[name] for name in _ORDER[level]), view.c[ref]
     )
     if not selection.is_everything:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import func, select
 
+from catalog.database import attribute_sets
 from catalog.database import models as m
 from catalog.database.catalogue import Catalogue
 from catalog.database.rows import KEYWORDS, LEVELS
@@ -43,18 +44,6 @@ def roots(catalogue: Catalogue) -> list[tuple[str, int, int]]:
         return [(path, files, size) for path, files, size in rows]
 
 
-def last_runs(catalogue: Catalogue, most: int = 5) -> list[tuple[str, str, str]]:
-    """Return (started, command, outcome) of the latest runs, latest first."""
-    with catalogue.read() as connection:
-        r = m.run.c
-        rows = connection.execute(
-            select(r.started_at, r.command, r.outcome).order_by(r.id.desc()).limit(most)
-        )
-        return [
-            (started, command, outcome or "running or killed") for started, command, outcome in rows
-        ]
-
-
 def problems(catalogue: Catalogue) -> list[str]:
     """Return what is wrong with the catalogue, a sentence each; none if it is sound.
 
@@ -89,6 +78,7 @@ def problems(catalogue: Catalogue) -> list[str]:
             .where(
                 m.discrepancy.c.keyword.not_in(
                     [keyword for level in LEVELS for keyword in KEYWORDS[level]]
+                    + list(attribute_sets.definitions(connection))
                 )
             )
         ).scalar_one()

@@ -1,4 +1,4 @@
-"""Making and upgrading the schema with Alembic. Imported only when that is needed."""
+"""Upgrading the schema with Alembic. Imported only when that is needed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,8 @@ from alembic.config import Config
 from sqlalchemy import Connection
 
 from catalog.database.catalogue import database_sentences, engine_for, revision_of
+from catalog.database.make import migrations_folder
 from catalog.errors import CatalogueError
-
-
-def migrations_folder() -> Path:
-    """Return the folder of the migrations: in the installed package, or in the checkout."""
-    packaged = Path(__file__).parent / "migrations"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "migrations"
 
 
 def config(connection: Connection | None = None) -> Config:
@@ -28,34 +23,6 @@ def config(connection: Connection | None = None) -> Config:
     result.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
     result.attributes["connection"] = connection
     return result
-
-
-def create(path: Path, journal: str = "wal") -> None:
-    """Make an empty catalogue at `path`, which must not exist; all of it or nothing.
-
-    Raises
-    ------
-    CatalogueError
-        If the folder cannot be made or the file cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise CatalogueError(
-            f"The folder {path.parent} for the catalogue cannot be made: {exc.strerror}."
-        ) from exc
-    # Made under another name, so that a process killed meanwhile leaves no half catalogue behind.
-    partial = path.with_name(f"{path.name}.new")
-    partial.unlink(missing_ok=True)
-    try:
-        _upgrade(partial, create=True)
-        with closing(sqlite3.connect(partial)) as raw:
-            raw.execute(f"PRAGMA journal_mode={journal}")
-        partial.replace(path)
-    except OSError as exc:
-        raise CatalogueError(f"The catalogue {path} cannot be made: {exc.strerror}.") from exc
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def upgrade(path: Path) -> Path | None:
@@ -98,8 +65,11 @@ def _migrating(path: Path, *, create: bool) -> Iterator[Connection]:
     engine = engine_for(path, create=create, journal="delete" if create else "wal")
     try:
         with database_sentences(path), engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
-            connection.commit()
+            # On the driver's own connection: inside a transaction, which SQLAlchemy begins with its
+            # first statement, SQLite passes over this without a word.
+            raw = connection.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)
+            raw.execute("PRAGMA foreign_keys=OFF")
             connection = connection.execution_options(dcat_begin="BEGIN IMMEDIATE")
             with connection.begin():
                 yield connection

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from catalog.attributes import Attribute, at
@@ -85,6 +86,14 @@ def _entity(level: Level) -> list[Column[Any]]:
     return columns
 
 
+def _attributes() -> Column[Any]:
+    return Column(
+        "attributes",
+        JSON(none_as_null=True),
+        comment="attributes that the configuration adds, by name: a number, or text in the form of the other columns, several values joined by \\; without the names of those that are absent; NULL if there are none",
+    )
+
+
 root = Table(
     "root", metadata,
     _id(),
@@ -95,7 +104,7 @@ root = Table(
 run = Table(
     "run", metadata,
     _id(),
-    Column("command", Text, nullable=False, comment="index, import, export or verify"),
+    Column("command", Text, nullable=False, comment="index, prune, import, export or verify"),
     Column("arguments", Text, nullable=False, comment="the command line as typed"),
     Column("version", Text, nullable=False, comment="version of dcat"),
     Column("login", Text, nullable=False, comment="who ran it"),
@@ -103,7 +112,7 @@ run = Table(
     Column("pid", Integer, nullable=False, comment="process number on that machine"),
     Column("started_at", Text, nullable=False, comment="ISO 8601 with offset"),
     Column("finished_at", Text, comment="ISO 8601 with offset; NULL while it runs or if it was killed"),
-    Column("outcome", Text, comment="done, failed or interrupted; NULL while it runs or if it was killed"),
+    Column("outcome", Text, comment="done, failed, interrupted or killed; NULL while it runs, or if it was killed and no writer has noticed yet"),
     Column("counts", JSON(none_as_null=True), comment="what it did, as numbers by name"),
     comment="every index, import, export and verify run",
 )  # fmt: skip
@@ -113,6 +122,7 @@ patient = Table(
     _id(),
     Column("identity", Text, nullable=False, unique=True, comment="JSON list of Patient ID and issuer, both '' if unknown; without a Patient ID the Study Instance UID is added, so that people without an ID are never merged"),
     *_entity(Level.PATIENT),
+    _attributes(),
     Index(None, "patient_id"),
     Index(None, "patient_name_folded"),
     comment="people, one row for each Patient ID and issuer",
@@ -123,6 +133,7 @@ study = Table(
     _id(),
     _ref("patient_ref", "patient", "whose study it is"),
     *_entity(Level.STUDY),
+    _attributes(),
     UniqueConstraint("patient_ref", "study_instance_uid"),
     Index(None, "study_instance_uid"),
     Index(None, "study_date"),
@@ -135,6 +146,7 @@ series = Table(
     _id(),
     _ref("study_ref", "study", "the study it belongs to"),
     *_entity(Level.SERIES),
+    _attributes(),
     UniqueConstraint("study_ref", "series_instance_uid"),
     Index(None, "series_instance_uid"),
     Index(None, "modality"),
@@ -147,20 +159,28 @@ instance = Table(
     _ref("series_ref", "series", "the series it belongs to; NULL for instances of no patient (hanging protocols, palettes, implant templates, inventories)", nullable=True),
     *_entity(Level.INSTANCE),
     Column("directory_record_type", Text, comment="type of the directory record that can hold it (PS3.3 F.5); NULL if the standard has none"),
+    _attributes(),
     UniqueConstraint("series_ref", "sop_instance_uid"),
     Index(None, "sop_instance_uid"),
     Index(None, "sop_class_uid"),
     comment="SOP Instances, one row for each series and SOP Instance UID",
 )  # fmt: skip
 
+attribute_set = Table(
+    "attribute_set", metadata,
+    _id(),
+    Column("attributes", Text, nullable=False, unique=True, comment="JSON list of objects, sorted by name: name, level, path (tags from the top level down), vr, vm"),
+    comment="lists of attributes that the configuration added, one row for each list with which files were read",
+)  # fmt: skip
+
 file = Table(
     "file", metadata,
     _id(),
     _ref("root_ref", "root", "the folder that path is relative to"),
-    Column("path", Text, nullable=False, comment="path below the root, / between folders; bytes that are not UTF-8 as \\xNN, backslash as \\\\"),
+    Column("path", Text, nullable=False, comment="path below the root, / between folders; bytes that are not UTF-8 as \\xNN, backslash as \\\\; of a member of an archive ARCHIVE!/MEMBER"),
     Column("size_bytes", BigInteger, comment="size when it was read; NULL if never seen"),
-    Column("mtime_ns", BigInteger, comment="modification time when it was read, nanoseconds since 1970 UTC; NULL if never seen"),
-    Column("status", Text, nullable=False, comment="ok, truncated, dicomdir, incomplete, unreadable, not-dicom, not-followed, referenced or missing"),
+    Column("mtime_ns", BigInteger, comment="modification time when it was read, nanoseconds since 1970 UTC, of a member that of its archive; NULL if never seen"),
+    Column("status", Text, nullable=False, comment="ok, truncated, dicomdir, incomplete, unreadable, not-dicom, not-followed, archive, referenced or missing"),
     Column("error", Text, comment="why the status is not ok"),
     *(_column(a) for a in at(Level.FILE)),
     Column("digest", Text, comment="SHA-256 of the file, hexadecimal; NULL if never computed"),
@@ -169,16 +189,18 @@ file = Table(
     _ref("last_run_ref", "run", "the run that last read it or changed this row"),
     Column("missing_since", Text, comment="when it was first found missing, ISO 8601 with offset; NULL while it is there"),
     Column("last_status", Text, comment="the status it had before it went missing; NULL while it is there"),
+    _ref("attribute_set_ref", "attribute_set", "the attributes that the configuration added when it was read; NULL if none", nullable=True),
     UniqueConstraint("root_ref", "path"),
     Index(None, "instance_ref"),
     Index(None, "status"),
+    Index(None, "attribute_set_ref", sqlite_where=text("attribute_set_ref IS NOT NULL")),
     comment="files on disk, every one that was seen, whatever it is",
 )  # fmt: skip
 
 discrepancy = Table(
     "discrepancy", metadata,
     Column("file_ref", BigId, ForeignKey("file.id", ondelete="CASCADE"), primary_key=True, comment="the file that disagrees"),
-    Column("keyword", Text, primary_key=True, comment="the attribute"),
+    Column("keyword", Text, primary_key=True, comment="the attribute; of those that the configuration adds the name with its level, PatientAge@study"),
     Column("value", Text, comment="what the file states, in the form of the column; NULL if it lacks the attribute"),
     Column("raw", Text, comment="what stands in the file where the column cannot hold it"),
     Index(None, "keyword"),

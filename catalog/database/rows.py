@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from catalog.attributes import BY_KEYWORD, at
+from catalog.attributes import BY_KEYWORD, REAL_VRS, Attribute, at, further_label
 from catalog.database.models import ENTITY_TABLES, NAME_GROUPS
 from catalog.entities import Claims, Instance, Level, Patient, Provenance, Series, Study, Value
 from catalog.normal_forms import folded_name, name_groups
@@ -14,6 +14,9 @@ from catalog.normal_forms import folded_name, name_groups
 Entity: TypeAlias = Patient | Study | Series | Instance
 Claim: TypeAlias = tuple[Value, str | None]
 """What one source states of one attribute: the column's value, and the raw text where it cannot hold it."""
+
+ABSENT: Claim = (None, None)
+"""What is stated of an attribute by a source that lacks it, or that was not asked for it."""
 
 KINDS: dict[Level, Any] = {
     Level.PATIENT: Patient,
@@ -34,6 +37,7 @@ UID_COLUMN = {
     Level.SERIES: "series_instance_uid",
     Level.INSTANCE: "sop_instance_uid",
 }
+_KEYWORDS = {level: frozenset(KEYWORDS[level]) for level in LEVELS}
 _NAMES = {level: tuple(a.column for a in at(level) if a.vr == "PN") for level in LEVELS}
 
 Key: TypeAlias = tuple[int | None, str]
@@ -76,8 +80,9 @@ def patient_identity(patient: Patient, study_instance_uid: str | None) -> str:
 
 def entity_columns(level: Level, entity: Entity) -> dict[str, Any]:
     """Return the values of the columns that follow from `entity`, search keys included."""
-    values: dict[str, Any] = dict(zip(COLUMNS[level], entity[:-1], strict=True))
+    values: dict[str, Any] = dict(zip(COLUMNS[level], entity[:-2], strict=True))
     values["raw"] = dict(entity.raw) or None
+    values["attributes"] = dict(entity.attributes) or None
     for name in _NAMES[level]:
         text = values[name]
         values[f"{name}_folded"] = None if text is None else folded_name(text)
@@ -91,30 +96,46 @@ def entity_columns(level: Level, entity: Entity) -> dict[str, Any]:
 def selected_columns(level: Level) -> list[Any]:
     """Return the columns to select so that `entity_from` can make the entity of its mapping."""
     table = ENTITY_TABLES[level]
-    return [table.c[name] for name in (*COLUMNS[level], "raw")]
+    return [table.c[name] for name in (*COLUMNS[level], "raw", "attributes")]
 
 
 def entity_from(level: Level, values: Sequence[Any]) -> Entity:
     """Return the entity whose `selected_columns` have these values."""
-    raw = tuple(sorted((values[-1] or {}).items()))
-    entity: Entity = KINDS[level](*values[:-1], raw)
+    *own, raw, attributes = values
+    entity: Entity = KINDS[level](*own, _pairs(raw), _pairs(attributes))
     return entity
 
 
+def _pairs(stored: dict[str, Any] | None) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(stored.items())) if stored else ()
+
+
 def claims_of(level: Level, entity: Entity) -> Iterator[tuple[str, Claim]]:
-    """Yield (keyword, claim) for every attribute of the entity."""
+    """Yield (keyword, claim) for every attribute of the level, and for each further one that is stated.
+
+    Further attributes stand there by name and level, as in `discrepancy`.
+    """
     raw = dict(entity.raw)
-    for keyword, value in zip(KEYWORDS[level], entity[:-1], strict=True):
+    for keyword, value in zip(KEYWORDS[level], entity[:-2], strict=True):
         yield keyword, (value, raw.get(keyword))
+    if entity.attributes or not raw.keys() <= _KEYWORDS[level]:
+        further = dict(entity.attributes)
+        for name in sorted(further.keys() | (raw.keys() - _KEYWORDS[level])):
+            yield further_label(name, level), (further.get(name), raw.get(name))
 
 
 def with_claims(level: Level, entity: Entity, changed: dict[str, Claim]) -> Entity:
     """Return `entity` with these claims instead of its own."""
     claims = dict(claims_of(level, entity)) | changed
-    raw = tuple(
-        sorted((keyword, text) for keyword, (_, text) in claims.items() if text is not None)
+    names = {label: label.rpartition("@")[0] or label for label in claims}
+    raw = sorted((names[label], text) for label, (_, text) in claims.items() if text is not None)
+    attributes = sorted(
+        (names[label], value)
+        for label, (value, _) in claims.items()
+        if label not in _KEYWORDS[level] and value is not None
     )
-    result: Entity = KINDS[level](*(value for value, _ in claims.values()), raw)
+    values = (claims[keyword][0] for keyword in KEYWORDS[level])
+    result: Entity = KINDS[level](*values, tuple(raw), tuple(attributes))
     return result
 
 
@@ -123,9 +144,12 @@ def differences(level: Level, row: Entity, stated: Entity) -> list[tuple[str, Cl
     if row == stated:
         return []
     ours = dict(claims_of(level, row))
-    return [
-        (keyword, claim) for keyword, claim in claims_of(level, stated) if claim != ours[keyword]
+    found = [
+        (keyword, claim)
+        for keyword, claim in claims_of(level, stated)
+        if claim != ours.pop(keyword, ABSENT)
     ]
+    return found + [(keyword, ABSENT) for keyword in ours]  # further ones that it does not state
 
 
 def stored_claim(claim: Claim) -> tuple[str | None, str | None]:
@@ -134,12 +158,14 @@ def stored_claim(claim: Claim) -> tuple[str | None, str | None]:
     return (None if value is None else str(value)), raw
 
 
-def claim_from(keyword: str, value: str | None, raw: str | None) -> Claim:
-    """Return the claim that `stored_claim` made into text."""
-    attribute = BY_KEYWORD[keyword]
-    if value is None or not attribute.is_number:
+def claim_from(
+    keyword: str, value: str | None, raw: str | None, further: Mapping[str, Attribute]
+) -> Claim:
+    """Return the claim that `stored_claim` made into text; `further` are the attributes beyond the table."""
+    attribute = BY_KEYWORD.get(keyword) or further[keyword]
+    if not value or not attribute.is_number:
         return value, raw
-    return (float(value) if attribute.vr == "DS" else int(value)), raw
+    return (float(value) if attribute.vr in REAL_VRS else int(value)), raw
 
 
 def rank(claim: Claim) -> tuple[int, str, str]:
@@ -159,7 +185,8 @@ def merged(level: Level, one: Entity, other: Entity) -> Entity:
         return one
     ours = dict(claims_of(level, one))
     best = {
-        keyword: min(claim, ours[keyword], key=rank) for keyword, claim in claims_of(level, other)
+        keyword: min(claim, ours.get(keyword, ABSENT), key=rank)
+        for keyword, claim in claims_of(level, other)
     }
     return with_claims(level, one, best)
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
 from catalog import __version__
-from catalog.database.catalogue import Catalogue
-from catalog.database.models import run
+from catalog.database.catalogue import LOCKING_COMMANDS, Catalogue
+from catalog.database.liveness import is_over
+from catalog.database.models import finding, run
 
 
 class Outcome(StrEnum):
@@ -25,6 +27,10 @@ class Outcome(StrEnum):
     FAILED = "failed"
     INTERRUPTED = "interrupted"
     KILLED = "killed"
+    RUNNING = "running"
+    """It has not ended yet; never stored."""
+    UNKNOWN = "unknown"
+    """It has not said that it ended, and whether it is at work cannot be told from here; never stored."""
 
 
 def now_text() -> str:
@@ -97,3 +103,118 @@ def last_done(catalogue: Catalogue, command: str) -> int:
             )
         ).scalar()
     return int(found or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as it is known now.
+
+    Attributes
+    ----------
+    finished_at:
+        `None` while it runs, and if it was killed.
+    seconds:
+        How long it took; `None` where `finished_at` is.
+    counts:
+        What it did, as numbers by name; empty if it was killed.
+    """
+
+    ref: int
+    command: str
+    arguments: str
+    version: str
+    login: str
+    host: str
+    pid: int
+    started_at: str
+    finished_at: str | None
+    outcome: Outcome
+    counts: Mapping[str, int]
+
+    @property
+    def seconds(self) -> int | None:
+        """How long the run took, in whole seconds."""
+        if self.finished_at is None:
+            return None
+        begun, ended = (datetime.fromisoformat(t) for t in (self.started_at, self.finished_at))
+        return round((ended - begun).total_seconds())
+
+
+def listed(catalogue: Catalogue, limit: int | None = None) -> list[RunRow]:
+    """Return the latest runs, latest first; all of them without a `limit`."""
+    query = select(*_COLUMNS).order_by(run.c.id.desc())
+    with catalogue.read() as connection:
+        rows = connection.execute(query if limit is None else query.limit(limit)).all()
+    return _judged(catalogue, rows)
+
+
+def one(catalogue: Catalogue, ref: int) -> RunRow | None:
+    """Return the run with an id, `None` if there is none."""
+    with catalogue.read() as connection:
+        rows = connection.execute(select(*_COLUMNS).where(run.c.id == ref)).all()
+    return next(iter(_judged(catalogue, rows)), None)
+
+
+def findings_by_code(catalogue: Catalogue, ref: int) -> list[tuple[str, str, int]]:
+    """Return (code, severity, how many) of what a run noticed, by code.
+
+    What it noticed about a file that was read again since is not among them.
+    """
+    f = finding.c
+    with catalogue.read() as connection:
+        rows = connection.execute(
+            select(f.code, f.severity, func.count())
+            .where(f.run_ref == ref)
+            .group_by(f.code, f.severity)
+            .order_by(f.code, f.severity)
+        )
+        return [(code, severity, count) for code, severity, count in rows]
+
+
+_PLAIN = (
+    "command",
+    "arguments",
+    "version",
+    "login",
+    "host",
+    "pid",
+    "started_at",
+    "finished_at",
+)
+_COLUMNS = [run.c.id, run.c.outcome, run.c.counts, *(run.c[name] for name in _PLAIN)]
+
+
+def _judged(catalogue: Catalogue, rows: Sequence[Any]) -> list[RunRow]:
+    """Return the rows with their outcome, also of those that never said that they ended."""
+    writing: int | None = None
+    if any(row.outcome is None for row in rows) and catalogue.is_being_written():
+        with catalogue.read() as connection:
+            # Only the latest can hold the lock; it may be none of `rows`.
+            writing = connection.execute(
+                select(func.max(run.c.id)).where(
+                    run.c.outcome.is_(None), run.c.command.in_(LOCKING_COMMANDS)
+                )
+            ).scalar()
+    return [
+        RunRow(
+            ref=row.id,
+            outcome=_outcome(row, writing),
+            counts=row.counts or {},
+            **{name: row._mapping[name] for name in _PLAIN},
+        )
+        for row in rows
+    ]
+
+
+def _outcome(row: Any, writing: int | None) -> Outcome:
+    if row.outcome is not None:
+        return Outcome(row.outcome)
+    match is_over(row.host, row.pid, row.started_at):
+        case True:
+            return Outcome.KILLED
+        case False:
+            return Outcome.RUNNING
+        case None if row.command in LOCKING_COMMANDS:
+            return Outcome.RUNNING if row.id == writing else Outcome.KILLED
+        case None:
+            return Outcome.UNKNOWN

@@ -15,7 +15,7 @@ from catalog.database.catalogue import HEAD
 
 _ORDER = (
     m.patient, m.study, m.series, m.instance, m.file, m.root, m.discrepancy, m.finding,
-    m.run, m.fileset, m.fileset_record, m.export, m.export_item,
+    m.attribute_set, m.run, m.fileset, m.fileset_record, m.export, m.export_item,
 )  # fmt: skip
 
 _INTRODUCTION = f"""# The schema
@@ -31,6 +31,9 @@ their columns by the standard's keywords. The tables below them hold each fact o
 * Dates are `YYYY-MM-DD`, times `HH:MM:SS.ffffff` as precise as given. What is no date, time or number
   stands in `raw`, a JSON object by keyword, and its column is NULL.
 * Several values are joined by `\\`, as in DICOM.
+* `attributes` (in the views `PatientAttributes`, `StudyAttributes`, `SeriesAttributes` and
+  `InstanceAttributes`) is a JSON object of what the configuration adds:
+  `StudyAttributes ->> '$.PatientAge'`; a name with dots in quotes, `->> '$."A.B"'`.
 * Where files of one entity disagree, its row holds the value that most of them state (silent files
   do not count; of equally common values the smaller), `is_disputed` is true, and `discrepancy` has a
   row for each file that states something else.
@@ -79,7 +82,7 @@ def _cell(text: str) -> str:
 
 
 def _views() -> Iterator[str]:
-    from catalog.database.migrate import migrations_folder
+    from catalog.database.make import migrations_folder
 
     sql = (migrations_folder() / "views" / f"{HEAD}.sql").read_text(encoding="utf-8")
     comments = {name: comment for comment, name in re.findall(r"-- (.*)\nCREATE VIEW (\w+)", sql)}

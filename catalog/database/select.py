@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DatabaseError
 
-from catalog.attributes import Attribute
+from catalog.attributes import Attribute, Further
 from catalog.database import models as m
 from catalog.database.rows import LEVELS
 from catalog.entities import Level
@@ -106,12 +106,18 @@ def term_condition(term: Term) -> ColumnElement[bool]:
 
 def matcher_condition(columns: Any, attribute: Attribute, matcher: Matcher) -> ColumnElement[bool]:
     """Return the SQL condition that does what `matcher.accepts` does."""
-    stored: ColumnElement[Any] = columns[attribute.column]
+    stored = stored_value(columns, attribute)
+    in_json = isinstance(attribute, Further)
     match matcher:
         case Anything():
             return true()
+        case Empty() if attribute.is_number and not in_json:
+            return stored.is_(None)
         case Empty():
-            return stored.is_(None) if attribute.is_number else or_(stored.is_(None), stored == "")
+            return or_(stored.is_(None), stored == "")
+        case Equal(values) if attribute.is_number and in_json:
+            # SQLite itself reads both texts, so that equal numbers are equal to the last bit.
+            return stored.in_([func.json_extract(json.dumps(value), "$") for value in values])
         case Equal(values) if attribute.is_multi_valued:
             parts = literal("\\").concat(stored).concat("\\")
             return or_(*(func.instr(parts, f"\\{value}\\") > 0 for value in values))
@@ -133,11 +139,28 @@ def matcher_condition(columns: Any, attribute: Attribute, matcher: Matcher) -> C
                 ),
             )
         case NameLike(pattern):
-            folded = columns[f"{attribute.column}_folded"]
+            folded = (
+                func.dcat_folded_name(stored) if in_json else columns[f"{attribute.column}_folded"]
+            )
             named = (
                 literal("=").concat(folded).concat("=").op("GLOB")(f"*={glob_pattern(pattern)}=*")
             )
             return and_(stored != "", named)
+
+
+def stored_value(columns: Any, attribute: Attribute) -> ColumnElement[Any]:
+    """Return the value of `attribute` in a table with these columns: a column, or a part of `attributes`."""
+    if isinstance(attribute, Further):
+        return json_value(columns.attributes, attribute)
+    stored: ColumnElement[Any] = columns[attribute.column]
+    return stored
+
+
+def json_value(column: ColumnElement[Any], attribute: Further) -> ColumnElement[Any]:
+    """Return the value of `attribute` in a JSON column: a number or text, NULL if it is absent."""
+    # Names hold letters, digits and dots alone (`catalog.dicom.asking`).
+    path = f'$."{attribute.keyword}"'
+    return func.json_extract(column, path, type_=None if attribute.is_number else Text())
 
 
 def _any_part(

@@ -2,20 +2,35 @@
 
 For each attribute the row holds the value that most of its files state. Files that are silent
 (absent or empty) do not outvote one that speaks; equally common values are decided by
-`rows.rank`; missing files have no vote while any file is there. Every file that states something
-else has a row in `discrepancy`, so each file's claims can be rebuilt and conflicts listed.
+`rows.rank`; missing files have no vote while any file is there, and decide where none is. Every
+file that states something else has a row in `discrepancy`, so each file's claims can be rebuilt
+and conflicts listed.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
+from catalog.attributes import further_label
+from catalog.database import attribute_sets
 from catalog.database import models as m
 from catalog.database.rows import (
+    ABSENT,
     KEYWORDS,
     PARENT_COLUMN,
     Claim,
@@ -54,22 +69,84 @@ _WAS_READ = and_(
 """A file that states something: its header was read once."""
 
 
-def settle(connection: Connection, level: Level, refs: Collection[int]) -> bool:
-    """Settle the rows `refs` of `level`; return whether any row changed."""
+class Tally:
+    """The votes on one settled row whose files disagree, so that new ones need no recount.
+
+    Attributes
+    ----------
+    voters:
+        How many files have a vote.
+    """
+
+    __slots__ = ("_others", "_own", "voters")
+
+    def __init__(
+        self, voters: int, own: dict[str, Claim], others: dict[str, dict[Claim, int]]
+    ) -> None:
+        self.voters = voters
+        self._own = own
+        self._others = others
+
+    def add(self, count: int, differing: Iterable[tuple[str, Claim]]) -> bool:
+        """Count `count` files that differ from the row in `differing`; return whether the row stays as it is.
+
+        Only what was just voted for can win where it had not won before.
+        """
+        self.voters += count
+        stays = True
+        for keyword, claim in differing:
+            others = self._others.setdefault(keyword, {})
+            others[claim] = others.get(claim, 0) + count
+            own = self._own.get(keyword, ABSENT)
+            agreeing = self.voters - sum(others.values())
+            stays = stays and agreeing > 0 and _order(own, agreeing) < _order(claim, others[claim])
+        return stays
+
+
+Tallies = dict[tuple[Level, int], Tally]
+"""Tallies by level and row."""
+
+
+def settle(
+    connection: Connection, level: Level, refs: Collection[int], tallies: Tallies | None = None
+) -> bool:
+    """Settle the rows `refs` of `level`; return whether any row changed.
+
+    `tallies` receives those of rows that stayed as they were.
+    """
     changed = False
     for chunk in in_chunks(sorted(refs)):
-        changed |= _settle_chunk(connection, level, chunk)
+        changed |= _settle_chunk(connection, level, chunk, tallies)
     return changed
 
 
-def _settle_chunk(connection: Connection, level: Level, refs: list[int]) -> bool:
+def _settle_chunk(
+    connection: Connection, level: Level, refs: list[int], tallies: Tallies | None
+) -> bool:
+    changed = _elect(connection, level, refs, _IS_THERE, tallies)
+    # Where no file is there, those that went missing decide: the row is then the same, however
+    # they went.
+    deserted = _deserted(connection, level, refs)
+    if deserted:
+        changed |= _elect(connection, level, deserted, _WAS_READ)
+    return _mark_disputed(connection, level, refs) or changed
+
+
+def _elect(
+    connection: Connection,
+    level: Level,
+    refs: list[int],
+    has_a_vote: ColumnElement[bool],
+    tallies: Tallies | None = None,
+) -> bool:
+    """Give disputed rows the values that win among the files with a vote; return whether any changed."""
     source, owner = _SOURCES[level]
-    votes = _votes(connection, level, refs)
+    votes = _votes(connection, level, refs, has_a_vote)
     if not votes:
-        return _mark_disputed(connection, level, refs)
+        return False
     voters: dict[int, int] = dict(
         connection.execute(
-            select(owner, func.count()).select_from(source).where(owner.in_(list(votes)), _IS_THERE).group_by(owner)
+            select(owner, func.count()).select_from(source).where(owner.in_(list(votes)), has_a_vote).group_by(owner)
         ).all()
     )  # fmt: skip
     table = m.ENTITY_TABLES[level]
@@ -82,43 +159,70 @@ def _settle_chunk(connection: Connection, level: Level, refs: list[int]) -> bool
         own = dict(claims_of(level, entity))
         won: dict[str, Claim] = {}
         for keyword, others in votes[ref].items():
+            before = own.get(keyword, ABSENT)
             agreeing = voters.get(ref, 0) - sum(others.values())
-            best = _winner(own[keyword], agreeing, others)
-            if best != own[keyword]:
+            best = _winner(before, agreeing, others)
+            if best != before:
                 won[keyword] = best
-                _exchange(connection, level, ref, keyword, own[keyword], best)
+                _exchange(connection, level, ref, keyword, before, best)
+        if not won and tallies is not None:
+            tallies[level, ref] = Tally(voters.get(ref, 0), own, votes[ref])
         if won:
             changed = True
             settled: Entity = with_claims(level, entity, won)
             connection.execute(
                 update(table).where(table.c.id == ref).values(entity_columns(level, settled))
             )
-    return _mark_disputed(connection, level, refs) or changed
+    return changed
+
+
+def _deserted(connection: Connection, level: Level, refs: list[int]) -> list[int]:
+    """Return those of the rows `refs` about which files differ, and none of whose files is there."""
+    source, owner = _SOURCES[level]
+    disputed = disputed_refs(connection, level, refs)
+    if not disputed:
+        return []
+    query = select(owner).select_from(source).where(owner.in_(sorted(disputed)), _IS_THERE)
+    return sorted(disputed - set(connection.execute(query.distinct()).scalars()))
 
 
 def _votes(
-    connection: Connection, level: Level, refs: list[int]
+    connection: Connection, level: Level, refs: list[int], has_a_vote: ColumnElement[bool]
 ) -> dict[int, dict[str, dict[Claim, int]]]:
-    """Return how many files that are there state what, where they differ from their row."""
+    """Return how many files with a vote state what, where they differ from their row."""
     source, owner = _SOURCES[level]
     d = m.discrepancy.c
     rows = connection.execute(
         select(owner, d.keyword, d.value, d.raw, func.count())
         .select_from(source.join(m.discrepancy, d.file_ref == m.file.c.id))
-        .where(owner.in_(refs), d.keyword.in_(KEYWORDS[level]), _IS_THERE)
+        .where(owner.in_(refs), is_about(level), has_a_vote)
         .group_by(owner, d.keyword, d.value, d.raw)
-    )
+    ).all()
+    is_further = any("@" in keyword for _, keyword, *_ in rows)
+    further = attribute_sets.definitions(connection) if is_further else {}
     votes: dict[int, dict[str, dict[Claim, int]]] = defaultdict(lambda: defaultdict(dict))
     for ref, keyword, value, raw, count in rows:
-        votes[ref][keyword][claim_from(keyword, value, raw)] = count
+        votes[ref][keyword][claim_from(keyword, value, raw, further)] = count
     return votes
+
+
+def is_about(level: Level) -> ColumnElement[bool]:
+    """Return the condition that a discrepancy is about an attribute of `level`."""
+    keyword = m.discrepancy.c.keyword
+    return or_(keyword.in_(KEYWORDS[level]), keyword.endswith(further_label("", level)))
 
 
 def _winner(own: Claim, agreeing: int, others: dict[Claim, int]) -> Claim:
     candidates = dict(others)
     if agreeing > 0:
         candidates[own] = agreeing
-    return min(candidates, key=lambda claim: (rank(claim)[0], -candidates[claim], rank(claim)))
+    return min(candidates, key=lambda claim: _order(claim, candidates[claim]))
+
+
+def _order(claim: Claim, count: int) -> tuple[int, int, tuple[int, str, str]]:
+    """Return what sorts claims with so many votes, the winner first."""
+    of_claim = rank(claim)
+    return of_claim[0], -count, of_claim
 
 
 def _exchange(
@@ -153,7 +257,7 @@ def disputed_refs(connection: Connection, level: Level, refs: list[int] | None =
     query = (
         select(owner)
         .select_from(source.join(m.discrepancy, d.file_ref == m.file.c.id))
-        .where(d.keyword.in_(KEYWORDS[level]), owner.is_not(None))
+        .where(is_about(level), owner.is_not(None))
         .distinct()
     )
     return set(
@@ -176,13 +280,14 @@ def _mark_disputed(connection: Connection, level: Level, refs: list[int]) -> boo
     return changed > 0
 
 
-def remove_unclaimed(connection: Connection, instances: Iterable[int]) -> int:
+def remove_unclaimed(connection: Connection, instances: Iterable[int]) -> Counter[Level]:
     """Remove those instances, and what is left empty above them, that no source states any more.
 
     A file that was overwritten with another instance no longer states the old one. Missing files
-    still do, and so do directory records. Returns how many instances were removed.
+    still do, and so do directory records. Returns how many rows of each level were removed, and
+    nothing for a level that lost none.
     """
-    removed = 0
+    removed: Counter[Level] = Counter()
     for chunk in in_chunks(sorted(instances)):
         unclaimed = connection.execute(
             select(m.instance.c.id, m.instance.c.series_ref).where(
@@ -193,7 +298,7 @@ def remove_unclaimed(connection: Connection, instances: Iterable[int]) -> int:
         ).all()
         if not unclaimed:
             continue
-        removed += len(unclaimed)
+        removed[Level.INSTANCE] += len(unclaimed)
         connection.execute(
             delete(m.instance).where(m.instance.c.id.in_([row.id for row in unclaimed]))
         )
@@ -203,12 +308,14 @@ def remove_unclaimed(connection: Connection, instances: Iterable[int]) -> int:
             (Level.STUDY, Level.SERIES),
             (Level.PATIENT, Level.STUDY),
         ):
-            parents = _remove_empty(connection, level, child, parents)
+            parents = _remove_empty(connection, level, child, parents, removed)
     return removed
 
 
-def _remove_empty(connection: Connection, level: Level, child: Level, refs: set[int]) -> set[int]:
-    """Remove the header-derived rows of `level` without children; return the parents of those removed."""
+def _remove_empty(
+    connection: Connection, level: Level, child: Level, refs: set[int], removed: Counter[Level]
+) -> set[int]:
+    """Remove and count the header-derived rows of `level` without children; return their parents."""
     if not refs:
         return set()
     table, below = m.ENTITY_TABLES[level], m.ENTITY_TABLES[child]
@@ -220,5 +327,7 @@ def _remove_empty(connection: Connection, level: Level, child: Level, refs: set[
             ~exists().where(below.c[PARENT_COLUMN[child]] == table.c.id),
         )
     ).all()
-    connection.execute(delete(table).where(table.c.id.in_([row.id for row in empty])))
+    if empty:
+        removed[level] += len(empty)
+        connection.execute(delete(table).where(table.c.id.in_([row.id for row in empty])))
     return {row.parent for row in empty} if level in PARENT_COLUMN else set()

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from catalog.database import models as m
 from catalog.database.catalogue import Catalogue
 from catalog.database.rows import LEVELS, in_chunks
-from catalog.database.settle import settle
+from catalog.database.settle import remove_unclaimed, settle
 from catalog.database.upsert import chains
 from catalog.entities import Level, Status
 
@@ -18,7 +31,10 @@ PAGE_ROWS = 20_000
 
 
 class KnownFile(NamedTuple):
-    """A file as the catalogue knows it; `last_status` is what it was before it went missing."""
+    """A file as the catalogue knows it; `last_status` is what it was before it went missing.
+
+    `digest` is `None` too where it was not asked for.
+    """
 
     id: int
     path: str
@@ -27,6 +43,9 @@ class KnownFile(NamedTuple):
     status: str
     last_status: str | None
     instance_ref: int | None
+    attribute_set_ref: int | None = None
+    """The list of further attributes with which it was read (`attribute_sets`)."""
+    digest: str | None = None
 
 
 def below_condition(below: str) -> ColumnElement[bool]:
@@ -39,17 +58,36 @@ def below_condition(below: str) -> ColumnElement[bool]:
     )
 
 
-def known_files(catalogue: Catalogue, root_ref: int, below: str) -> Iterator[KnownFile]:
+def known_files(
+    catalogue: Catalogue, root_ref: int, below: str, *, with_digest: bool = False
+) -> Iterator[KnownFile]:
+    """Yield the files of `known_pages` one by one."""
+    return chain.from_iterable(known_pages(catalogue, root_ref, below, with_digest=with_digest))
+
+
+def known_pages(
+    catalogue: Catalogue, root_ref: int, below: str, *, with_digest: bool = False
+) -> Iterator[list[KnownFile]]:
     """Yield the known files at or below a path, sorted by path in code point order.
 
-    They are read in pages, each its own transaction, so that a walk of hours blocks no writer and
-    takes no memory.
+    They come in pages that are not empty, each its own transaction, so that a walk of hours blocks
+    no writer and takes no memory.
     """
     last: str | None = None
     f = m.file.c
     while True:
         query = (
-            select(f.id, f.path, f.size_bytes, f.mtime_ns, f.status, f.last_status, f.instance_ref)
+            select(
+                f.id,
+                f.path,
+                f.size_bytes,
+                f.mtime_ns,
+                f.status,
+                f.last_status,
+                f.instance_ref,
+                f.attribute_set_ref,
+                f.digest if with_digest else null().label("digest"),
+            )
             .where(f.root_ref == root_ref, below_condition(below))
             .order_by(f.path)
             .limit(PAGE_ROWS)
@@ -57,12 +95,12 @@ def known_files(catalogue: Catalogue, root_ref: int, below: str) -> Iterator[Kno
         if last is not None:
             query = query.where(f.path > last)
         with catalogue.read() as connection:
-            page = connection.execute(query).all()
-        for row in page:
-            yield KnownFile(*row)
+            page = list(map(KnownFile._make, connection.execute(query)))
+        if page:
+            yield page
+            last = page[-1].path
         if len(page) < PAGE_ROWS:
             return
-        last = page[-1].path
 
 
 def mark_missing(
@@ -82,7 +120,7 @@ def mark_missing(
             for f in files
         ],
     )
-    _settle_owners(connection, {f.instance_ref for f in files if f.instance_ref is not None})
+    settle_owners(connection, {f.instance_ref for f in files if f.instance_ref is not None})
 
 
 def mark_returned(connection: Connection, files: Sequence[KnownFile], run_ref: int) -> None:
@@ -100,7 +138,7 @@ def mark_returned(connection: Connection, files: Sequence[KnownFile], run_ref: i
             for f in files
         ],
     )
-    _settle_owners(connection, {f.instance_ref for f in files if f.instance_ref is not None})
+    settle_owners(connection, {f.instance_ref for f in files if f.instance_ref is not None})
 
 
 def _change(connection: Connection, rows: list[dict[str, Any]]) -> None:
@@ -114,23 +152,30 @@ def _change(connection: Connection, rows: list[dict[str, Any]]) -> None:
         )
 
 
-def _settle_owners(connection: Connection, instances: set[int]) -> None:
+def settle_owners(connection: Connection, instances: set[int]) -> None:
     """Settle the disputed rows above the files of these instances, whose votes have come or gone."""
+    for level, disputed in disputed_owners(connection, instances).items():
+        settle(connection, level, disputed)
+
+
+def disputed_owners(connection: Connection, instances: set[int]) -> dict[Level, set[int]]:
+    """Return the disputed rows that these instances are and belong to, by level."""
     refs: dict[Level, set[int]] = {level: set() for level in LEVELS}
-    for chain in chains(connection, instances):
-        for level, ref in zip(LEVELS, chain, strict=True):
+    for ids in chains(connection, instances):
+        for level, ref in zip(LEVELS, ids, strict=True):
             if ref is not None:
                 refs[level].add(ref)
+    found: dict[Level, set[int]] = {}
     for level, members in refs.items():
         table = m.ENTITY_TABLES[level]
-        disputed: set[int] = set()
+        found[level] = set()
         for chunk in in_chunks(sorted(members)):
-            disputed.update(
+            found[level].update(
                 connection.execute(
                     select(table.c.id).where(table.c.id.in_(chunk), table.c.is_disputed.is_(True))
                 ).scalars()
             )
-        settle(connection, level, disputed)
+    return found
 
 
 def known_by_id(catalogue: Catalogue, ids: Sequence[int]) -> list[KnownFile]:
@@ -151,9 +196,10 @@ def known_by_id(catalogue: Catalogue, ids: Sequence[int]) -> list[KnownFile]:
 def recognise_moved(connection: Connection, first_seen_after: int, run_ref: int) -> set[int]:
     """Join rows of missing files with rows of the same files under a new name.
 
-    A missing file has moved if, since the last complete run, a file of the same size with the
-    same instance has appeared. Its row, with its history, takes the new path; the new row goes.
-    Several of one instance are paired in order of path.
+    A missing file has moved if, since the last complete run, a file of the same size has appeared
+    that has the same digest; or, where one of the two has no digest, holds the same instance. Its
+    row, with its history, takes the new path; the new row goes. Several candidates are paired in
+    order of path.
 
     Parameters
     ----------
@@ -165,39 +211,69 @@ def recognise_moved(connection: Connection, first_seen_after: int, run_ref: int)
     The ids of the files that have moved.
     """
     old, new = m.file.alias("old"), m.file.alias("new")
-    pairs = connection.execute(
-        select(old.c.id.label("old_id"), new)
-        .join_from(
-            old,
-            new,
-            and_(new.c.instance_ref == old.c.instance_ref, new.c.size_bytes == old.c.size_bytes),
-        )
-        .where(
-            old.c.status == Status.MISSING.value,
-            new.c.status != Status.MISSING.value,
-            new.c.first_run_ref > first_seen_after,
-        )
-        .order_by(old.c.root_ref, old.c.path, new.c.root_ref, new.c.path)
-    ).all()
+    pairs: list[Any] = []
+    if connection.execute(
+        select(exists().where(_IS_MISSING, m.file.c.digest.is_not(None)))
+    ).scalar():
+        # There is no index for this join; it is not made where nobody computes digests.
+        pairs += _pairs(connection, old, new, new.c.digest == old.c.digest, first_seen_after)
+    lacks_digest = or_(new.c.digest.is_(None), old.c.digest.is_(None))
+    same_instance = and_(new.c.instance_ref == old.c.instance_ref, lacks_digest)
+    pairs += _pairs(connection, old, new, same_instance, first_seen_after)
     moved: set[int] = set()
     taken: set[int] = set()
     for pair in pairs:
         if pair.old_id not in moved and pair.id not in taken:
             taken.add(pair.id)
             moved.add(pair.old_id)
-            _take_over(connection, pair.old_id, pair, run_ref)
-    _settle_owners(connection, {pair.instance_ref for pair in pairs})
+            _take_over(connection, pair, run_ref)
+    former = {pair.old_instance_ref for pair in pairs if pair.old_instance_ref is not None}
+    settle_owners(
+        connection, former | {pair.instance_ref for pair in pairs if pair.instance_ref is not None}
+    )
+    remove_unclaimed(connection, former)
     return moved
 
 
-def _take_over(connection: Connection, old_id: int, new: Any, run_ref: int) -> None:
+_IS_MISSING = m.file.c.status == Status.MISSING.value
+
+
+def _pairs(
+    connection: Connection, old: Any, new: Any, is_same: ColumnElement[bool], first_seen_after: int
+) -> Sequence[Any]:
+    """Return the rows of new files, each with what is needed of a missing one that it may be."""
+    return connection.execute(
+        select(
+            old.c.id.label("old_id"),
+            old.c.instance_ref.label("old_instance_ref"),
+            old.c.mtime_ns.label("old_mtime_ns"),
+            old.c.digest.label("old_digest"),
+            new,
+        )
+        .join_from(old, new, and_(is_same, new.c.size_bytes == old.c.size_bytes))
+        .where(
+            old.c.status == Status.MISSING.value,
+            new.c.status != Status.MISSING.value,
+            new.c.first_run_ref > first_seen_after,
+            new.c.size_bytes > 0,  # empty files are all alike
+        )
+        .order_by(old.c.root_ref, old.c.path, new.c.root_ref, new.c.path)
+    ).all()
+
+
+def _take_over(connection: Connection, pair: Any, run_ref: int) -> None:
     """Give the old row the new row's place and what its file states; remove the new row."""
     for table in (m.discrepancy, m.finding):
-        connection.execute(delete(table).where(table.c.file_ref == old_id))
-        connection.execute(update(table).where(table.c.file_ref == new.id).values(file_ref=old_id))
-    connection.execute(delete(m.file).where(m.file.c.id == new.id))
-    kept = {"old_id", "id", "first_run_ref", "digest"}
-    values = {name: value for name, value in new._mapping.items() if name not in kept}
+        connection.execute(delete(table).where(table.c.file_ref == pair.old_id))
+        connection.execute(
+            update(table).where(table.c.file_ref == pair.id).values(file_ref=pair.old_id)
+        )
+    connection.execute(delete(m.file).where(m.file.c.id == pair.id))
+    values = {
+        c.name: pair._mapping[c.name] for c in m.file.c if c.name not in ("id", "first_run_ref")
+    }
+    if pair.digest is None and pair.mtime_ns == pair.old_mtime_ns:
+        values["digest"] = pair.old_digest  # as for a file that stayed where it was
     connection.execute(
-        update(m.file).where(m.file.c.id == old_id).values(values | {"last_run_ref": run_ref})
+        update(m.file).where(m.file.c.id == pair.old_id).values(values | {"last_run_ref": run_ref})
     )

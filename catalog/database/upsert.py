@@ -7,16 +7,20 @@ row settled (`catalog.database.settle`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from operator import is_
+from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, func, insert, select, update
 
 from catalog.database import models as m
+from catalog.database.arrivals import Arrival, Standing, next_free_id, store_arrivals
 from catalog.database.rows import (
     LEVELS,
     PARENT_COLUMN,
     UID_COLUMN,
+    Claim,
     Entity,
     Key,
     Row,
@@ -31,12 +35,36 @@ from catalog.database.rows import (
     selected_columns,
     stored_claim,
 )
-from catalog.database.settle import remove_unclaimed, settle
-from catalog.entities import Claims, Level, Provenance, Reading, StoredFile
+from catalog.database.settle import Tallies, remove_unclaimed, settle
+from catalog.entities import (
+    Claims,
+    Level,
+    Patient,
+    Provenance,
+    Reading,
+    Series,
+    StoredFile,
+    Study,
+)
 from catalog.findings import Finding
 
 CACHED_ROWS = 20_000
 """How many rows of patients, studies and series the writer remembers between batches."""
+
+Above: TypeAlias = tuple[Patient | None, Study | None, Series | None]
+"""What a file states above its instance."""
+
+_NEXT_DIGEST = case(
+    (
+        and_(
+            m.file.c.size_bytes == bindparam("size_bytes"),
+            m.file.c.mtime_ns == bindparam("mtime_ns"),
+        ),
+        func.coalesce(bindparam("digest"), m.file.c.digest),
+    ),
+    else_=bindparam("digest"),
+)
+"""The digest of a file that was read again: without a new one the old stays, if size and time did."""
 
 
 class Placed(NamedTuple):
@@ -55,29 +83,52 @@ class RowWriter:
     ----------
     run_ref:
         The run in whose name rows are written.
+    attribute_set_ref:
+        The list of further attributes with which the files are read (`attribute_sets.set_ref`).
     """
 
-    def __init__(self, run_ref: int) -> None:
+    def __init__(self, run_ref: int, attribute_set_ref: int | None = None) -> None:
         self.run_ref = run_ref
+        self.attribute_set_ref = attribute_set_ref
         self._rows: dict[Level, dict[Key, Row]] = {level: {} for level in LEVELS}
+        self._standings: dict[Above, Standing] = {}
+        self._tallies: Tallies = {}
 
     def forget(self) -> None:
         """Forget all remembered rows, as after a transaction that was rolled back."""
         for rows in self._rows.values():
             rows.clear()
+        self._standings.clear()
+        self._tallies.clear()
 
     # -- files -----------------------------------------------------------------------------
 
-    def store(self, connection: Connection, root_ref: int, readings: Sequence[Reading]) -> None:
+    def store(
+        self,
+        connection: Connection,
+        root_ref: int,
+        readings: Sequence[Reading],
+        may_have_rows: Collection[str] | None = None,
+    ) -> None:
         """Store the readings of files below a root: new rows, or new contents of known ones.
 
         A file's earlier claims and findings are replaced. All rows that any of its claims touched
         are settled before this returns.
+
+        Parameters
+        ----------
+        may_have_rows:
+            Those paths of the readings that may have a row; `None` if any of them may.
         """
         self._make_room()
+        paths = [r.file.path for r in readings] if may_have_rows is None else may_have_rows
+        known = self._known_files(connection, root_ref, paths)
+        readings = self._store_arrivals(connection, root_ref, readings, known)
+        if not readings:
+            return
+        self._tallies.clear()  # what follows changes votes that were counted
         placed = self._place(connection, [r.claims for r in readings], Provenance.HEADER)
-        known = self._known_files(connection, root_ref, [r.file.path for r in readings])
-        next_id = _next_id(connection, m.file)
+        next_id = next_free_id(connection, m.file)
         new_files, changed_files, file_refs = [], [], []
         for reading, at_rows in zip(readings, placed, strict=True):
             values = _file_values(reading.file)
@@ -86,6 +137,7 @@ class RowWriter:
                 "last_run_ref": self.run_ref,
                 "missing_since": None,
                 "last_status": None,
+                "attribute_set_ref": self.attribute_set_ref,
             }
             found = known.get(reading.file.path)
             if found is None:
@@ -102,15 +154,97 @@ class RowWriter:
         if changed_files:
             columns = [name for name in changed_files[0] if name != "file_id"]
             connection.execute(
-                update(m.file).where(m.file.c.id == bindparam("file_id")).values({name: bindparam(name) for name in columns}),
+                update(m.file)
+                .where(m.file.c.id == bindparam("file_id"))
+                .values({name: bindparam(name) for name in columns} | {"digest": _NEXT_DIGEST}),
                 changed_files,
-            )  # fmt: skip
+            )
         self._state_discrepancies(connection, readings, placed, file_refs, disputed)
         self._store_findings(connection, readings, file_refs)
         self._settle(connection, disputed)
         former = {instance for _, instance in known.values() if instance is not None}
         if remove_unclaimed(connection, former):
             self.forget()
+
+    def _store_arrivals(
+        self,
+        connection: Connection,
+        root_ref: int,
+        readings: Sequence[Reading],
+        known: Collection[str],
+    ) -> list[Reading]:
+        """Store the files that are new, with new instances; return all others."""
+        self._know_standings(connection, [r.claims for r in readings if r.claims])
+        others: list[Reading] = []
+        arrivals: list[Arrival] = []
+        above: Above = (None, None, None)
+        standing: Standing | None = None
+        for reading in readings:
+            claims = reading.claims
+            if reading.file.path in known:
+                others.append(reading)
+                continue
+            if claims is None:
+                arrivals.append((reading, None))
+                continue
+            if not all(map(is_, claims, above)):
+                above = claims[:3]
+                standing = self._standings.get(above)
+            if standing is None:
+                others.append(reading)
+            else:
+                arrivals.append((reading, standing))
+        rest = store_arrivals(connection, self.run_ref, self.attribute_set_ref, root_ref, arrivals)
+        counts = Counter(id(standing) for _, standing in arrivals)
+        counts.subtract(id(standing) for _, standing in rest)
+        stood = {id(standing): standing for _, standing in arrivals if standing is not None}
+        self._count_votes(connection, [(stood[key], counts[key]) for key in stood])
+        return others + [reading for reading, _ in rest]
+
+    def _know_standings(self, connection: Connection, stated: Sequence[Claims]) -> None:
+        """Find or make the rows above the instances that the claims name, and note how these stand to them."""
+        unknown: dict[Above, Claims] = {}
+        last: Above = (None, None, None)
+        for claims in stated:
+            if all(map(is_, claims, last)):
+                continue
+            last = claims[:3]
+            if claims.series is not None and last not in self._standings:
+                unknown.setdefault(last, claims)
+        if not unknown:
+            return
+        levels = LEVELS[:-1]
+        refs = self._place_levels(connection, list(unknown.values()), Provenance.HEADER, levels)
+        by_id = {level: {row.id: row for row in self._rows[level].values()} for level in levels}
+        for i, above in enumerate(unknown):
+            differing: list[tuple[Level, int, tuple[tuple[str, Claim], ...]]] = []
+            for level, entity in zip(levels, above, strict=True):
+                ref = refs[level][i]
+                if entity is None or ref is None:
+                    break
+                found = differences(level, by_id[level][ref].entity, entity)
+                differing.append((level, ref, tuple(found)))
+            else:
+                discrepancies = tuple(
+                    (keyword, *stored_claim(claim))
+                    for _, _, found in differing
+                    for keyword, claim in found
+                )
+                series_ref = differing[-1][1]
+                self._standings[above] = Standing(series_ref, discrepancies, tuple(differing))
+
+    def _count_votes(self, connection: Connection, counts: Sequence[tuple[Standing, int]]) -> None:
+        """Count the votes of files that were stored, and settle the rows that these may change."""
+        disputed: dict[Level, set[int]] = {level: set() for level in LEVELS}
+        for standing, count in counts:
+            for level, ref, differing in standing.differing if count else ():
+                tally = self._tallies.get((level, ref))
+                if tally is None:
+                    if differing:
+                        disputed[level].add(ref)
+                elif not tally.add(count, differing):
+                    disputed[level].add(ref)
+        self._settle(connection, disputed)
 
     def _known_files(
         self, connection: Connection, root_ref: int, paths: Iterable[str]
@@ -184,7 +318,7 @@ class RowWriter:
     def _settle(self, connection: Connection, disputed: dict[Level, set[int]]) -> None:
         changed = False
         for level, refs in disputed.items():
-            changed |= settle(connection, level, refs)
+            changed |= settle(connection, level, refs, self._tallies)
         if changed:
             self.forget()
 
@@ -219,11 +353,27 @@ class RowWriter:
     def _place(
         self, connection: Connection, claims: Sequence[Claims | None], provenance: Provenance
     ) -> list[Placed | None]:
-        """Find or make the rows of every entity that the claims name, level by level."""
+        """Find or make the rows of every entity that the claims name."""
+        refs = self._place_levels(connection, claims, provenance, LEVELS)
+        return [
+            None
+            if refs[Level.INSTANCE][i] is None
+            else Placed(*(refs[level][i] for level in LEVELS))  # type: ignore[arg-type]
+            for i in range(len(claims))
+        ]
+
+    def _place_levels(
+        self,
+        connection: Connection,
+        claims: Sequence[Claims | None],
+        provenance: Provenance,
+        levels: Sequence[Level],
+    ) -> dict[Level, list[int | None]]:
+        """Find or make the rows of every entity that the claims name, level by level; return their ids."""
         count = len(claims)
-        refs: dict[Level, list[int | None]] = {level: [None] * count for level in LEVELS}
+        refs: dict[Level, list[int | None]] = {level: [None] * count for level in levels}
         parent_level: Level | None = None
-        for level in LEVELS:
+        for level in levels:
             wanted: dict[Key, tuple[Entity, str | None]] = {}
             keys: list[Key | None] = [None] * count
             for i, claim in enumerate(claims):
@@ -244,12 +394,7 @@ class RowWriter:
             rows = self._rows[level]
             refs[level] = [None if key is None else rows[key].id for key in keys]
             parent_level = level
-        return [
-            None
-            if refs[Level.INSTANCE][i] is None
-            else Placed(*(refs[level][i] for level in LEVELS))  # type: ignore[arg-type]
-            for i in range(count)
-        ]
+        return refs
 
     def _resolve(
         self,
@@ -264,7 +409,7 @@ class RowWriter:
         unknown = [key for key in wanted if key not in rows]
         if unknown:
             rows.update(_load(connection, level, unknown))
-        next_id = _next_id(connection, table) if any(key not in rows for key in unknown) else 0
+        next_id = next_free_id(connection, table) if any(key not in rows for key in unknown) else 0
         made = []
         for key, (entity, record_type) in wanted.items():
             row = rows.get(key)
@@ -366,11 +511,6 @@ def _load(connection: Connection, level: Level, keys: Sequence[Key]) -> dict[Key
                     row[0], entity_from(level, row[len(first) :]), row[1], row[2], kind
                 )
     return found
-
-
-def _next_id(connection: Connection, table: Any) -> int:
-    """Return the next free id: safe, as there is one writer, and ten times faster than asking after."""
-    return int(connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()) + 1
 
 
 def _file_values(stored: StoredFile) -> dict[str, Any]:

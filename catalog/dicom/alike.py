@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable
 from io import FileIO
 from typing import NamedTuple
 
@@ -83,6 +84,15 @@ _Piece = tuple[bytes, int, int, int]
 """Bytes to compare, their number, what follows them, and the tag of the element that follows."""
 
 
+def _pread_by_seeking(fd: int, count: int, offset: int) -> bytes:
+    os.lseek(fd, offset, os.SEEK_SET)
+    return os.read(fd, count)
+
+
+# Windows has no pread.
+_pread: Callable[[int, int, int], bytes] = getattr(os, "pread", _pread_by_seeking)
+
+
 class _Part(NamedTuple):
     """One element of a remembered header.
 
@@ -135,7 +145,7 @@ class _Remembered:
                     if at + count <= len(data):
                         return None
                     base += at
-                    data = os.pread(fd, max(count + HEAD_BYTES, LEAP_WINDOW), base)
+                    data = _pread(fd, max(count + HEAD_BYTES, LEAP_WINDOW), base)
                     at = 0
                     if not data.startswith(piece):
                         return None
@@ -201,7 +211,7 @@ class _Remembered:
                     continue
                 if at + len(content) + HEAD_BYTES > len(data):
                     base += at
-                    data = os.pread(fd, max(2 * len(content), LEAP_WINDOW), base)
+                    data = _pread(fd, max(2 * len(content), LEAP_WINDOW), base)
                     at = 0
                     if data.startswith(content) and kind != _TO_PIXELS:
                         at += count
@@ -319,7 +329,7 @@ class HeaderReader:
 
         `Header.base` is the header that it was found to be like, `None` if there is none.
         """
-        data = os.pread(fd, FIRST_WINDOW, 0)
+        data = _pread(fd, FIRST_WINDOW, 0)
         has_prefix = data[128:132] == b"DICM"
         if has_prefix:
             for index, remembered in enumerate(self._remembered):

@@ -8,25 +8,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from catalog.attributes import Attribute, at
+from catalog.attributes import Attribute, Further, at
+from catalog.dicom import further
 from catalog.dicom.elements import Element
+from catalog.dicom.further import PROBLEMS
 from catalog.dicom.sop_classes import NON_PATIENT
 from catalog.dicom.values import (
     BROKEN_NUMBER,
     CHARACTER_SET_VRS,
     DEFAULT,
     SPECIFIC_CHARACTER_SET,
-    UNDECLARED,
-    UNDECODABLE,
     character_set_findings,
     character_sets,
     decode,
     decode_value,
 )
-from catalog.entities import Claims, Instance, Level, Patient, Raw, Series, Study, Value
+from catalog.entities import (
+    Attributes,
+    Claims,
+    Instance,
+    Level,
+    Patient,
+    Raw,
+    Series,
+    Study,
+    Value,
+)
 from catalog.findings import Finding, Severity
 from catalog.normal_forms import normal
 
@@ -38,7 +49,52 @@ MEDIA_SOP_INSTANCE_UID = 0x00020003
 _LEVELS = (Level.PATIENT, Level.STUDY, Level.SERIES, Level.INSTANCE)
 
 WANTED: frozenset[int] = frozenset(a.tag for level in _LEVELS for a in at(level))
-"""Tags of every attribute that `claims` reads from a data set."""
+"""Tags of every attribute that the catalogue always keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What `claims` reads from a data set: the attributes always kept, and those that were asked for.
+
+    Made by `wanted`. It crosses process borders as the list of what was asked for.
+
+    Attributes
+    ----------
+    further:
+        What the configuration asks for, sorted by name.
+    tags:
+        Tags of the top-level elements that must be read.
+    patient, study, series, instance:
+        `further` by level.
+    """
+
+    further: tuple[Further, ...]
+    tags: frozenset[int]
+    patient: tuple[Further, ...]
+    study: tuple[Further, ...]
+    series: tuple[Further, ...]
+    instance: tuple[Further, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how another process makes it anew, once for all that it is sent."""
+        return wanted, (self.further,)
+
+
+@lru_cache(maxsize=16)
+def _wanted(asked: tuple[Further, ...]) -> Wanted:
+    tags = WANTED | {attribute.tag for attribute in asked} if asked else WANTED
+    by_level = (tuple(a for a in asked if a.level is level) for level in _LEVELS)
+    return Wanted(asked, tags, *by_level)
+
+
+ALWAYS = _wanted(())
+"""What is read when the configuration asks for nothing more."""
+
+
+def wanted(asked: tuple[Further, ...]) -> Wanted:
+    """Return what is to be read when `asked` is wanted beside what is always kept."""
+    return _wanted(asked) if asked else ALWAYS
+
 
 _REMEMBERED = 512
 _LONGEST_REMEMBERED_BYTES = 4096
@@ -64,22 +120,12 @@ class _Built(NamedTuple):
     values: tuple[Value, ...]
     raw: Raw
     findings: tuple[Finding, ...]
+    attributes: Attributes = ()
 
 
-_PROBLEMS = {
-    UNDECODABLE: (
-        Severity.ERROR,
-        "has bytes that its character set does not allow; they are replaced",
-    ),
-    UNDECLARED: (
-        Severity.WARNING,
-        "has characters that no character set declares; they are read as ISO 8859-1",
-    ),
-    BROKEN_NUMBER: (Severity.ERROR, "has a length that is not one of whole numbers"),
-}
-
-
-def claims(elements: Mapping[int, Element], meta: Mapping[int, bytes]) -> ClaimsResult:
+def claims(
+    elements: Mapping[int, Element], meta: Mapping[int, bytes], what: Wanted = ALWAYS
+) -> ClaimsResult:
     """Return what `elements` say of a patient, study, series and instance.
 
     Absent is `None`, empty is `''`. A value that its column cannot hold stands in `raw`, and has
@@ -90,15 +136,21 @@ def claims(elements: Mapping[int, Element], meta: Mapping[int, bytes]) -> Claims
     Parameters
     ----------
     elements:
-        Top-level elements by tag; those beyond `WANTED` are not looked at. For directory
+        Top-level elements by tag; those beyond `what.tags` are not looked at. For directory
         records, the records' keys from PATIENT down, with the referenced UIDs under the tags of
         a data set.
     meta:
         Group 0002 by tag, as `Header.meta`; empty for directory records.
+    what:
+        Which attributes are wanted.
     """
     findings = list(character_set_findings(elements)) if SPECIFIC_CHARACTER_SET in elements else []
     instance_fields = _build(_INSTANCE, elements)
-    instance = Instance._make((*instance_fields.values, instance_fields.raw))
+    if what.instance:
+        instance_fields = _with_further(instance_fields, what.instance, elements)
+    instance = Instance._make(
+        (*instance_fields.values, instance_fields.raw, instance_fields.attributes)
+    )
     findings += instance_fields.findings
     if meta:
         instance = _with_meta(instance, meta, findings)
@@ -106,8 +158,12 @@ def claims(elements: Mapping[int, Element], meta: Mapping[int, bytes]) -> Claims
         return ClaimsResult(None, tuple(findings), "has no SOP Instance UID")
     study_fields = _build(_STUDY, elements)
     series_fields = _build(_SERIES, elements)
-    study = Study._make((*study_fields.values, study_fields.raw))
-    series = Series._make((*series_fields.values, series_fields.raw))
+    if what.study:
+        study_fields = _with_further(study_fields, what.study, elements)
+    if what.series:
+        series_fields = _with_further(series_fields, what.series, elements)
+    study = Study._make((*study_fields.values, study_fields.raw, study_fields.attributes))
+    series = Series._make((*series_fields.values, series_fields.raw, series_fields.attributes))
     _check_uids(instance, study, series, findings)
     if not (study.study_instance_uid and series.series_instance_uid):
         if instance.sop_class_uid in NON_PATIENT and not (
@@ -117,7 +173,9 @@ def claims(elements: Mapping[int, Element], meta: Mapping[int, bytes]) -> Claims
         missing = "Series" if study.study_instance_uid else "Study"
         return ClaimsResult(None, tuple(findings), f"has no {missing} Instance UID")
     patient_fields = _build(_PATIENT, elements)
-    patient = Patient._make((*patient_fields.values, patient_fields.raw))
+    if what.patient:
+        patient_fields = _with_further(patient_fields, what.patient, elements)
+    patient = Patient._make((*patient_fields.values, patient_fields.raw, patient_fields.attributes))
     for fields in (patient_fields, study_fields, series_fields):
         findings += fields.findings
     return ClaimsResult(Claims(patient, study, series, instance), tuple(findings), None)
@@ -135,31 +193,64 @@ def partial_claims(elements: Mapping[int, Element]) -> Above:
     """Return what the keys of PATIENT, STUDY and SERIES records state, whatever of them is there."""
     patient, study, series = (_build(plan, elements) for plan in (_PATIENT, _STUDY, _SERIES))
     return Above(
-        Patient._make((*patient.values, patient.raw)),
-        Study._make((*study.values, study.raw)),
-        Series._make((*series.values, series.raw)),
+        Patient._make((*patient.values, patient.raw, ())),
+        Study._make((*study.values, study.raw, ())),
+        Series._make((*series.values, series.raw, ())),
     )
+
+
+Decoder: TypeAlias = Callable[[bytes], tuple[Value, str | None]]
+"""Makes the bytes of a value into the column's value and the text that it cannot hold."""
 
 
 class _Plan(NamedTuple):
     """How one level is built: (tag, VR, attribute, decoder of ASCII bytes) in column order."""
 
-    columns: tuple[tuple[int, str, Attribute, Callable[[bytes], tuple[Value, str | None]]], ...]
+    columns: tuple[tuple[int, str, Attribute, Decoder], ...]
     remembered: dict[tuple[Any, ...], _Built] | None
 
 
-def _decoder(attribute: Attribute) -> Callable[[bytes], tuple[Value, str | None]]:
-    """Return the decoder of an attribute's plain ASCII values, which remembers the last few."""
+_PLAIN_TEXTS = frozenset({"AE", "AS", "CS", "LO", "SH", "UI"})
+_LONGEST_PLAIN_INTEGER = 9
+
+
+def decoder_of(attribute: Attribute) -> Decoder:
+    """Return the decoder of an attribute's plain ASCII values.
+
+    The values that vary from file to file are UIDs, codes and numbers; these are decoded in one
+    go where nothing is unusual. Others go the general way, which remembers the last few.
+    """
     vr, multi_valued = attribute.vr, attribute.is_multi_valued
 
-    def decoded(data: bytes) -> tuple[Value, str | None]:
+    @lru_cache(maxsize=_REMEMBERED)
+    def general(data: bytes) -> tuple[Value, str | None]:
         return normal(vr, multi_valued, decode_value(vr, data).text)
 
-    return lru_cache(maxsize=_REMEMBERED)(decoded)
+    def plain_text(data: bytes) -> tuple[Value, str | None]:
+        text = data.decode("ascii").strip("\0 ")
+        # Of several values each has padding of its own.
+        return general(data) if "\\" in text and (" " in text or "\0" in text) else (text, None)
+
+    def integer(data: bytes) -> tuple[Value, str | None]:
+        text = data.decode("ascii").strip("\0 ")
+        if text.isdigit() and len(text) <= _LONGEST_PLAIN_INTEGER:
+            return int(text), None
+        return general(data)
+
+    def short(data: bytes) -> tuple[Value, str | None]:
+        return (data[0] | data[1] << 8, None) if len(data) == 2 else general(data)
+
+    if vr in _PLAIN_TEXTS or (multi_valued and vr in ("DS", "IS")):
+        return plain_text
+    if multi_valued:
+        return general
+    return {"IS": integer, "US": short}.get(vr, general)
 
 
 def _plan(level: Level, *, remember: bool) -> _Plan:
-    return _Plan(tuple((a.tag, a.vr, a, _decoder(a)) for a in at(level)), {} if remember else None)
+    return _Plan(
+        tuple((a.tag, a.vr, a, decoder_of(a)) for a in at(level)), {} if remember else None
+    )
 
 
 _PATIENT = _plan(Level.PATIENT, remember=True)
@@ -215,7 +306,7 @@ def _build_anew(
         if raw is not None:
             raws.append((attribute.keyword, raw))
             if raw:
-                findings.append(_invalid(attribute))
+                findings.append(invalid(attribute))
     raws.sort()
     return _Built(tuple(values), tuple(raws), tuple(findings))
 
@@ -231,13 +322,37 @@ def _decode_slowly(
     )
     decoded = decode(element, encodings)
     if decoded.problem:
-        severity, remark = _PROBLEMS[decoded.problem]
+        severity, remark = PROBLEMS[decoded.problem]
         message = f"{attribute.keyword} {remark}."
         findings.append(Finding(decoded.problem, severity, message, clause="PS3.5 §6.1"))
+    if decoded.problem == BROKEN_NUMBER:
+        return None, decoded.text  # hexadecimal digits, which may look like another number
     return normal(attribute.vr, attribute.is_multi_valued, decoded.text)
 
 
-def _invalid(attribute: Attribute) -> Finding:
+def _with_further(
+    built: _Built, asked: tuple[Further, ...], elements: Mapping[int, Element]
+) -> _Built:
+    """Return `built` with what `elements` state of the attributes asked for, which are sorted by name."""
+    attributes: list[tuple[str, str | int | float]] = []
+    raws: list[tuple[str, str]] = []
+    findings: list[Finding] = []
+    for attribute in asked:
+        value, raw = further.stated(attribute, elements, findings)
+        if value is not None:
+            attributes.append((attribute.keyword, value))
+        if raw is not None:
+            raws.append((attribute.keyword, raw))
+    return _Built(
+        built.values,
+        tuple(sorted((*built.raw, *raws))) if raws else built.raw,
+        (*built.findings, *findings),
+        tuple(attributes),
+    )
+
+
+def invalid(attribute: Attribute) -> Finding:
+    """Return the finding on a value that its VR does not allow."""
     message = f"{attribute.keyword} is not a valid {attribute.vr} value."
     return Finding("invalid-value", Severity.WARNING, message, clause="PS3.5 §6.2")
 
@@ -272,6 +387,11 @@ def _decided(
     return other
 
 
+def is_uid(text: str) -> bool:
+    """Return whether `text` is a legal UID (PS3.5 §9.1), leading zeros forgiven."""
+    return len(text) <= 64 and _UID.fullmatch(text) is not None
+
+
 def _check_uids(instance: Instance, study: Study, series: Series, findings: list[Finding]) -> None:
     for keyword, uid in (
         ("SOPInstanceUID", instance.sop_instance_uid),
@@ -279,7 +399,7 @@ def _check_uids(instance: Instance, study: Study, series: Series, findings: list
         ("StudyInstanceUID", study.study_instance_uid),
         ("SeriesInstanceUID", series.series_instance_uid),
     ):
-        if uid and (len(uid) > 64 or not _UID.fullmatch(uid)):
+        if uid and not is_uid(uid):
             findings.append(
                 Finding(
                     "invalid-uid",

@@ -15,8 +15,9 @@ from catalog.events import Listener, ignore
 from catalog.exporting.making import Making, making
 from catalog.exporting.plan import Item, LeftOut, Plan, ambiguous, make_plan
 from catalog.exporting.write import DICOMDIR, Done, Written, check_destination, write_plan
-from catalog.files.digest import digest
-from catalog.files.paths import absolute_text, on_disk
+from catalog.files.digest import digest, digest_of
+from catalog.files.opening import Opener, Source
+from catalog.files.paths import absolute_text
 from catalog.fileset.file_id import is_file_set_id
 from catalog.fileset.profiles import profile_named
 from catalog.fileset.tree import walk
@@ -105,14 +106,15 @@ def plan_export(
 
 
 def _digests(chosen: list[Candidate]) -> Iterator[tuple[int, str]]:
-    for candidate in chosen:
-        for file in ambiguous(candidate):
-            yield file.file_ref, _digest_or_name(file)
+    with Opener() as opener:
+        for candidate in chosen:
+            for file in ambiguous(candidate):
+                yield file.file_ref, _digest_or_name(file, opener)
 
 
-def _digest_or_name(file: SourceFile) -> str:
+def _digest_or_name(file: SourceFile, opener: Opener) -> str:
     try:
-        return digest(on_disk(file.root, file.path))
+        return digest_of(Source(file.root, file.path), opener)
     except OSError:
         return f"unreadable {file.file_ref}"  # equal to no other, so it counts as different bytes
 

@@ -16,8 +16,8 @@ from catalog.exporting.directory import Directory
 from catalog.exporting.making import PLAIN, Making
 from catalog.exporting.plan import Item, Plan
 from catalog.exporting.proof import Proof
-from catalog.files.copy import atomic, copy, sync, sync_folder, write_error
-from catalog.files.paths import on_disk
+from catalog.files.copy import atomic, copy_opened, sync, sync_folder, write_error
+from catalog.files.opening import Opener, Source
 from catalog.fileset.profiles import check_profile
 from catalog.fileset.tree import FileSet
 from catalog.fileset.writer import Writing, write
@@ -113,21 +113,23 @@ def write_plan(
     total = plan.size_bytes
     done_bytes = 0
     listener(Started(STAGE, total, "bytes"))
-    for item in plan.items:
-        target = destination.joinpath(*item.file_id.components)
-        proof = Proof(item, findings, making)
-        try:
-            _make_folder(target.parent)
-            result = copy(on_disk(item.source.root, item.source.path), target, proof.check)
-        except SourceChanged as exc:
-            report(Done(item, None, None, str(exc)))
-            continue
-        assert proof.proved is not None
-        tree.add(item, proof.proved)
-        copied.append(target)
-        report(Done(item, result.size_bytes, result.digest, None))
-        done_bytes += result.size_bytes
-        listener(Progress(STAGE, done_bytes, total))
+    with Opener() as opener:
+        for item in plan.items:
+            target = destination.joinpath(*item.file_id.components)
+            proof = Proof(item, findings, making)
+            source = Source(item.source.root, item.source.path)
+            try:
+                _make_folder(target.parent)
+                result = copy_opened(opener.open(source), target, proof.check)
+            except SourceChanged as exc:
+                report(Done(item, None, None, str(exc)))
+                continue
+            assert proof.proved is not None
+            tree.add(item, proof.proved)
+            copied.append(target)
+            report(Done(item, result.size_bytes, result.digest, None))
+            done_bytes += result.size_bytes
+            listener(Progress(STAGE, done_bytes, total))
     listener(Finished(STAGE, done_bytes))
     for path in copied:
         sync(path)

@@ -7,11 +7,12 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from catalog.errors import ExportError, MediaFull, SourceChanged
+from catalog.files.opening import Opened, open_plain
 
 CHUNK_BYTES = 1 << 20
 PARTIAL_SUFFIX = ".part"
@@ -41,34 +42,44 @@ def copy(source: str, target: Path, check: Callable[[BinaryIO, int], None]) -> C
     ExportError
         If the target cannot be written for another reason.
     """
+    return copy_opened(open_plain(source), target, check)
+
+
+def copy_opened(
+    opening: AbstractContextManager[Opened], target: Path, check: Callable[[BinaryIO, int], None]
+) -> Copied:
+    """Copy what `opening` gives, as `copy` does; it may be a member of an archive.
+
+    The modification time of a member is that of its archive.
+
+    Raises
+    ------
+    SourceChanged, MediaFull, ExportError
+        As `copy`.
+    """
     partial = target.with_name(target.name + PARTIAL_SUFFIX)
-    try:
-        opened = open(source, "rb", buffering=0)  # noqa: SIM115, PTH123 - the name may not be UTF-8
-    except OSError as exc:
-        raise SourceChanged(f"the source cannot be opened: {exc.strerror}") from exc
-    with opened as reader:
-        before = os.fstat(reader.fileno())
+    with ExitStack() as stack:
+        try:
+            source = stack.enter_context(opening)
+        except OSError as exc:
+            raise SourceChanged(f"the source cannot be opened: {exc.strerror}") from exc
         digest = hashlib.sha256()
         size = 0
         with _writing(target):
             # Unbuffered: a full disk is noticed by write(), never by a later close().
             opened_copy = partial.open("w+b", buffering=0)
         with removed_on_failure(partial), opened_copy as writer:
-            for chunk in _chunks(reader):
+            for chunk in _chunks(source.stream):
                 digest.update(chunk)
                 size += len(chunk)
                 with _writing(target):
                     _write_all(writer, chunk)
-            after = os.fstat(reader.fileno())
-            if (before.st_size, before.st_mtime_ns) != (
-                after.st_size,
-                after.st_mtime_ns,
-            ) or size != after.st_size:
+            if not source.is_as_before(size):
                 raise SourceChanged("the source changed while it was copied")
             writer.seek(0)
             check(writer, size)
         with _writing(target):
-            os.utime(partial, ns=(before.st_atime_ns, before.st_mtime_ns))
+            os.utime(partial, ns=(source.atime_ns, source.mtime_ns))
             partial.replace(target)
     return Copied(size, digest.hexdigest())
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from typing import cast
+
+from catalog.files.opening import Opener, Source
 
 
 def digest(path: str) -> str:
@@ -14,4 +17,17 @@ def digest(path: str) -> str:
         If the file cannot be read.
     """
     with open(path, "rb") as stream:  # noqa: PTH123 - the name may not be UTF-8
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digest_of(source: Source, opener: Opener) -> str:
+    """Return the SHA-256, in hexadecimal, of a file in a folder or in an archive.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    with opener.open(source) as opened:
+        stream = cast("hashlib._FileDigestFileObj", opened.stream)
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from catalog.errors import PathError
+from catalog.files.paths import to_text
 from catalog.files.walk import Entry, Kind, walk
 
 
@@ -28,12 +29,13 @@ def medium_at(path: Path, dicomdir_names: Callable[[list[str]], list[str]]) -> M
     PathError
         If `path` does not exist or holds no DICOMDIR.
     """
+    name = to_text(str(path))
     try:
         if path.is_dir():
             names = dicomdir_names([entry.name for entry in path.iterdir() if entry.is_file()])
             if not names:
                 raise PathError(
-                    f"{path} has no DICOMDIR. To catalogue its files all the same, use `dcat index {path}`."
+                    f"{name} has no DICOMDIR. To catalogue its files all the same, use `dcat index {name}`."
                 )
             folder, dicomdir = path, path / names[0]
         else:
@@ -46,7 +48,7 @@ def medium_at(path: Path, dicomdir_names: Callable[[list[str]], list[str]]) -> M
             else:
                 others.append(entry)
     except OSError as exc:
-        raise PathError(f"{path} cannot be read: {exc.strerror}.") from exc
+        raise PathError(f"{name} cannot be read: {exc.strerror}.") from exc
     return Medium(folder, dicomdir, files, tuple(others))
 
 
@@ -61,4 +63,4 @@ def content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as exc:
-        raise PathError(f"{path} cannot be read: {exc.strerror}.") from exc
+        raise PathError(f"{to_text(str(path))} cannot be read: {exc.strerror}.") from exc

@@ -6,10 +6,14 @@ import os
 import stat
 from collections.abc import Iterator
 from enum import Enum
+from itertools import chain
 from typing import NamedTuple
 
 from catalog.errors import PathError
 from catalog.files.paths import from_text, to_text
+
+RUN_ENTRIES = 1000
+"""Most entries of one run."""
 
 
 class Kind(Enum):
@@ -47,10 +51,16 @@ _SPECIAL = {
 
 
 def walk(root: str, below: str = "", *, follow_links: bool = False) -> Iterator[Entry]:
+    """Yield the entries of `walk_runs` one by one."""
+    return chain.from_iterable(walk_runs(root, below, follow_links=follow_links))
+
+
+def walk_runs(root: str, below: str = "", *, follow_links: bool = False) -> Iterator[list[Entry]]:
     """Yield every file below `root`, sorted by path in code point order.
 
     The order is that of the whole relative paths as text (`a.b` before `a/b`), which is also the
-    order of `ORDER BY path` in the catalogue, so that both can be merged in one pass.
+    order of `ORDER BY path` in the catalogue, so that both can be merged in one pass. They come in
+    runs: a list of plain files, all of kind FILE, or a list of one other entry.
 
     Parameters
     ----------
@@ -73,7 +83,7 @@ def walk(root: str, below: str = "", *, follow_links: bool = False) -> Iterator[
     except OSError as exc:
         raise PathError(f"{to_text(start)} cannot be read: {exc.strerror}.") from exc
     if not stat.S_ISDIR(status.st_mode):
-        yield _examined(below, status)
+        yield [_examined(below, status)]
         return
     try:
         os.scandir(start).close()
@@ -81,6 +91,67 @@ def walk(root: str, below: str = "", *, follow_links: bool = False) -> Iterator[
         raise PathError(f"{to_text(start)} cannot be listed: {exc.strerror}.") from exc
     prefix = below.rstrip("/") + "/" if below else ""
     yield from _walk_folder(start, prefix, follow_links, _identities(start))
+
+
+def walk_runs_at(root: str, below: str, *, follow_links: bool = False) -> Iterator[list[Entry]]:
+    """Yield what `walk_runs(root)` yields at or below `below`: nothing, if it finds nothing there.
+
+    Unlike `walk_runs(root, below)` it takes a path that does not exist as one without entries, and
+    does not step over a link on the way that `walk_runs(root)` would not follow. Of a folder on the way
+    that cannot be examined it yields that it is unlisted. It raises nothing.
+    """
+    prefix, folder = "", root
+    ancestors = _identities(root) if follow_links else ()
+    *folders, name = below.split("/")
+    for component in folders:
+        entry = _At(folder, component)
+        if (reason := entry.why_unknown()) is not None:
+            yield [Entry(f"{prefix}{component}/", Kind.UNLISTED, reason=reason)]
+            return
+        looked = _looked_at(entry, follow_links, ancestors)
+        if looked.identity is None:
+            return
+        prefix, folder = prefix + looked.name, entry.path
+        ancestors = (*ancestors, looked.identity)
+    if not below:
+        yield from _walk_folder(root, "", follow_links, ancestors)
+        return
+    entry = _At(folder, name)
+    if os.path.lexists(entry.path) or entry.why_unknown() is not None:
+        looked = _looked_at(entry, follow_links, ancestors)
+        yield from _walk_folder(folder, prefix, follow_links, ancestors, [looked])
+
+
+class _At:
+    """One entry of a folder that has not been listed, like `os.DirEntry`."""
+
+    __slots__ = ("name", "path")
+
+    def __init__(self, folder: str, name: str) -> None:
+        self.name = from_text(name)
+        self.path = os.path.join(folder, self.name)  # noqa: PTH118
+
+    def is_symlink(self) -> bool:
+        return os.path.islink(self.path)  # noqa: PTH114
+
+    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
+        try:
+            return stat.S_ISDIR(os.stat(self.path, follow_symlinks=follow_symlinks).st_mode)  # noqa: PTH116
+        except FileNotFoundError:
+            return False
+
+    def stat(self) -> os.stat_result:
+        return os.stat(self.path)  # noqa: PTH116
+
+    def why_unknown(self) -> str | None:
+        """Return why not even its absence is known; `None` if it is there or is not."""
+        try:
+            os.lstat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as exc:
+            return _why(exc)
+        return None
 
 
 def _identities(folder: str) -> tuple[Identity, ...]:
@@ -104,42 +175,88 @@ Identity = tuple[int, int]
 
 
 def _walk_folder(
-    folder: str, prefix: str, follow_links: bool, ancestors: tuple[Identity, ...]
-) -> Iterator[Entry]:
+    folder: str,
+    prefix: str,
+    follow_links: bool,
+    ancestors: tuple[Identity, ...],
+    entries: list[_Looked] | None = None,
+) -> Iterator[list[Entry]]:
+    """Yield what lies in a folder in runs: plain files that follow each other, or one other entry."""
     # Recursion is as deep as the folders are, which the file system bounds (PATH_MAX).
     try:
-        with os.scandir(folder) as listing:
-            entries = [_looked_at(entry, follow_links, ancestors) for entry in listing]
+        names, looked_at = (
+            _listed(folder, follow_links, ancestors)
+            if entries is None
+            else ([looked.name for looked in entries], {looked.name: looked for looked in entries})
+        )
     except OSError as exc:
-        yield Entry(prefix, Kind.UNLISTED, reason=f"the folder cannot be listed: {exc.strerror}")
+        yield [Entry(prefix, Kind.UNLISTED, reason=f"the folder cannot be listed: {exc.strerror}")]
         return
-    entries.sort(key=lambda looked: looked.name)
-    for looked in entries:
+    names.sort()
+    start = os.path.join(folder, "")  # noqa: PTH118
+    run: list[Entry] = []
+    for name in names:
+        looked = looked_at.get(name)
+        if looked is None:
+            try:
+                status = os.stat(start + name)  # noqa: PTH116
+                if stat.S_ISREG(status.st_mode):
+                    run.append(Entry(prefix + name, Kind.FILE, status.st_size, status.st_mtime_ns))
+                    if len(run) == RUN_ENTRIES:
+                        yield run
+                        run = []
+                    continue
+            except OSError:
+                pass  # looked at again below, which tells what is wrong
+            looked = _Looked(name, _At(folder, name))
+        if run:
+            yield run
+            run = []
         if looked.identity is not None:
             yield from _walk_folder(
                 looked.entry.path, prefix + looked.name, follow_links, (*ancestors, looked.identity)
             )
         elif looked.encloses:
-            yield Entry(
-                prefix + looked.name,
-                Kind.NOT_FOLLOWED,
-                reason="a link to a folder that encloses it",
-            )
+            reason = "a link to a folder that encloses it"
+            yield [Entry(prefix + looked.name, Kind.NOT_FOLLOWED, reason=reason)]
         else:
-            yield from _file(prefix + looked.name, looked.entry)
+            yield from ([entry] for entry in _file(prefix + looked.name, looked.entry))
+    if run:
+        yield run
+
+
+def _listed(
+    folder: str, follow_links: bool, ancestors: tuple[Identity, ...]
+) -> tuple[list[str], dict[str, _Looked]]:
+    """Return the names in a folder in text form, and what is known of those that are no plain files.
+
+    Of a plain file the name is all that is kept: there may be a million in one folder.
+    """
+    names: list[str] = []
+    looked_at: dict[str, _Looked] = {}
+    with os.scandir(folder) as listing:
+        for entry in listing:
+            name = entry.name
+            if entry.is_file(follow_symlinks=False) and name.isascii() and "\\" not in name:
+                names.append(name)
+            else:
+                looked = _looked_at(entry, follow_links, ancestors)
+                names.append(looked.name)
+                looked_at[looked.name] = looked
+    return names, looked_at
 
 
 class _Looked(NamedTuple):
     """A folder's entry; `name` is in text form and ends in `/` if it is a folder to descend into."""
 
     name: str
-    entry: os.DirEntry[str]
+    entry: os.DirEntry[str] | _At
     identity: Identity | None = None
     encloses: bool = False
 
 
 def _looked_at(
-    entry: os.DirEntry[str], follow_links: bool, ancestors: tuple[Identity, ...]
+    entry: os.DirEntry[str] | _At, follow_links: bool, ancestors: tuple[Identity, ...]
 ) -> _Looked:
     name = to_text(entry.name)
     try:
@@ -160,7 +277,7 @@ _NOWHERE: Identity = (-1, -1)
 """Stands for a folder whose identity is not needed, as no link is followed."""
 
 
-def _file(path: str, entry: os.DirEntry[str]) -> Iterator[Entry]:
+def _file(path: str, entry: os.DirEntry[str] | _At) -> Iterator[Entry]:
     try:
         status = entry.stat()
     except FileNotFoundError:

@@ -284,18 +284,25 @@ class _Linker:
                 pending.extend(reversed(children[i]))
 
     def _resolve_mrdrs(self) -> None:
-        """Copy file references out of multi-referenced file records, which go away when all used."""
+        """Copy file references out of multi-referenced file records, which go away when all used.
+
+        No record keeps (0004,1504): it is an offset, and would lead anywhere in another file.
+        """
         if not any(laid.mrdr is not None or laid.type == MRDR for laid in self.laid):
             return
         used: set[int] = set()
         for i, laid in enumerate(self.laid):
-            if laid.mrdr is None or self.parent[i] is None:
+            if laid.mrdr is None:
                 continue
             target = self.target(laid.mrdr)
-            if target is None or self.laid[target].type != MRDR:
-                self.note(
-                    "dangling-mrdr", Severity.ERROR, "(0004,1504) leads to no MRDR.", i, _OFFSETS
+            # An MRDR refers to a file and to no other MRDR, itself included.
+            if target is None or self.laid[target].type != MRDR or laid.type == MRDR:
+                laid.keys = [e for e in laid.keys if e.tag != MRDR_OFFSET]
+                message = (
+                    f"(0004,1504) of a {laid.type} record leads to no MRDR that it may use; "
+                    "it is left out."
                 )
+                self.note("dangling-mrdr", Severity.ERROR, message, i)
                 continue
             used.add(target)
             laid.keys = _merged(laid.keys, self.laid[target].keys)

@@ -12,7 +12,13 @@ from catalog.fileset.legal import deviation, instant, modernised
 from catalog.fileset.profile import ExtraKey
 from catalog.fileset.records import Key
 from catalog.fileset.supplied import Header, full
-from catalog.fileset.tree import SPECIFIC_CHARACTER_SET, is_full, needs_character_set, padded
+from catalog.fileset.tree import (
+    SPECIFIC_CHARACTER_SET,
+    Record,
+    is_full,
+    needs_character_set,
+    padded,
+)
 from catalog.findings import Finding, Severity
 
 VERIFYING_OBSERVERS = 0x0040A073
@@ -23,6 +29,14 @@ _VERIFICATION_FLAG = 0x0040A493
 _CONTENT_SEQUENCE = 0x0040A730
 _RELATIONSHIP_TYPE = 0x0040A010
 _NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A record and what was noticed; `record` is `None` if none can be made, a finding says why."""
+
+    record: Record | None
+    findings: tuple[Finding, ...] = ()
 
 
 def refusal(message: str, place: str, clause: str) -> Finding:

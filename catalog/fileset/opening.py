@@ -20,16 +20,27 @@ _ENCODINGS = {
 }
 
 
+def start_of(data: bytes) -> int:
+    """Return where the first element begins: after preamble and prefix, after the prefix, or at 0.
+
+    Raises
+    ------
+    DicomdirError
+        If nothing there looks like DICOM.
+    """
+    if data[128:132] == b"DICM":
+        return 132
+    if data[:4] == b"DICM":
+        return 4
+    if not _looks_like_elements(data):
+        raise DicomdirError("The file is not DICOM", 0, "PS3.10 §7.1")
+    return 0
+
+
 def read_meta(data: bytes, layout: Layout) -> int:
     """Read the File Meta Information, if any; return where the data set begins."""
-    offset = 0
-    if data[128:132] == b"DICM":
-        offset = 132
-    elif data[:4] == b"DICM":
-        offset = 4
+    offset = start_of(data)
     if offset != 132:
-        if not offset and not _looks_like_elements(data):
-            raise DicomdirError("The file is not DICOM", 0, "PS3.10 §7.1")
         message = "The file does not begin with a preamble of 128 bytes and DICM."
         layout.note("no-preamble", Severity.ERROR, message, 0, "PS3.10 §7.1")
     while data[offset : offset + 2] == b"\2\0":

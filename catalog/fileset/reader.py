@@ -17,10 +17,10 @@ from catalog.fileset.file_id import components_of
 from catalog.fileset.items import lay_out
 from catalog.fileset.layout import DIRECTORY_RECORDS, Layout
 from catalog.fileset.linking import Entry, link
-from catalog.fileset.tree import FileSet
+from catalog.fileset.tree import FileSet, walk
 from catalog.findings import Finding, Severity
 
-__all__ = ["Directory", "Entry", "read"]
+__all__ = ["Directory", "Entry", "read", "refused"]
 
 _ROOT_FIRST = 0x00041200
 _ROOT_LAST = 0x00041202
@@ -53,6 +53,20 @@ class Directory:
     entries: tuple[Entry, ...]
     meta: tuple[Element, ...]
     findings: tuple[Finding, ...]
+
+
+def refused(directory: Directory) -> frozenset[int]:
+    """Return the offsets of the records of whose File ID `directory.findings` say that it leads nowhere.
+
+    Looking such a File ID up on the medium gives `file-id-unsafe` again, which is the same fact.
+    """
+    found = {f.offset_bytes for f in directory.findings if f.code == "file-id-unsafe"}
+    if empty := {f.offset_bytes for f in directory.findings if f.code == "key-empty"}:
+        records = walk(directory.fileset.records)
+        for (_, record), entry in zip(records, directory.entries, strict=True):
+            if entry.offset_bytes in empty and record.file_components == ():
+                found.add(entry.offset_bytes)
+    return frozenset(offset for offset in found if offset is not None)
 
 
 def read(data: Buffer) -> Directory:

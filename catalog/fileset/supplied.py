@@ -20,12 +20,19 @@ Codes, measures, enumerations and part numbers have no honest substitute: such a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import Protocol
 
 from catalog.dicom.elements import Element
 from catalog.fileset.naming import hash_text
 
-Header = Mapping[int, Element]
+
+class Header(Protocol):
+    """What records are made from: a mapping from tag to top-level element, asked one by one."""
+
+    def get(self, tag: int, /) -> Element | None:
+        """Return the element `tag`, `None` if the instance lacks it."""
+
 
 UNKNOWN_DATE = b"19000101"
 UNKNOWN_TIME = b"000000"

@@ -3,91 +3,20 @@
 from __future__ import annotations
 
 import os
-from array import array
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from catalog.database import roots, runs, stored_files
 from catalog.database.catalogue import Catalogue
-from catalog.database.stored_files import KnownFile
-from catalog.database.upsert import RowWriter
-from catalog.entities import Reading, Status, StoredFile
 from catalog.errors import PathError
-from catalog.events import Finished, Listener, Noticed, Progress, Started, ignore
+from catalog.events import Finished, Listener, Started, ignore
 from catalog.files.paths import absolute_text, from_text
-from catalog.files.walk import Entry, Kind, walk
-from catalog.findings import Finding, Severity
-from catalog.indexing.pool import CHUNK_FILES, Chunk, read_chunks
-
-BATCH_FILES = 1000
-"""Files a transaction. At most so many are read again after a kill."""
-
-STAGE = "Indexing"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How to index.
-
-    Attributes
-    ----------
-    jobs:
-        Processes that read headers.
-    full:
-        Read every file again, also those whose size and time are as before.
-    follow_links:
-        Follow links to folders too.
-    """
-
-    jobs: int = 1
-    full: bool = False
-    follow_links: bool = False
-
-
-_DONE = (
-    "opened",
-    "new",
-    "changed",
-    "unchanged",
-    "returned",
-    "moved",
-    "missing",
-    "unlisted",
-    "emptied",
-)
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a run met and did.
-
-    Attributes
-    ----------
-    by_status:
-        Every entry met, by what it is now; their sum is `files`.
-    done:
-        `new`, `changed`, `unchanged`, `returned` (were missing, are back): their sum is `files`
-        too. `moved` are among the new; `missing` are gone since the last run, and not among
-        `files`. `opened` is how many were opened.
-    """
-
-    by_status: Counter[str] = field(default_factory=Counter)
-    done: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def files(self) -> int:
-        """How many entries were met."""
-        return sum(self.by_status.values())
-
-    def as_dict(self) -> dict[str, int]:
-        """Return all counts by name, for the run's row."""
-        return {
-            "files": self.files,
-            **{name: self.done[name] for name in _DONE},
-            **{f"status {k}": v for k, v in self.by_status.items()},
-        }
+from catalog.files.walk import walk_runs_at
+from catalog.indexing.counting import Counts, Settings
+from catalog.indexing.one_run import STAGE, Means, OneRun
+from catalog.indexing.pool import Workers
+from catalog.indexing.stopping import Interrupted, Stop
 
 
 def index(
@@ -97,6 +26,8 @@ def index(
     arguments: str = "",
     total: int | None = None,
     listener: Listener = ignore,
+    stop: Stop | None = None,
+    workers: Workers | None = None,
 ) -> Counts:
     """Bring the catalogue in step with what lies at `paths`; return what was met and done.
 
@@ -110,34 +41,116 @@ def index(
         The command line, for the run's row.
     total:
         How many entries to expect, for progress; `None` if not known.
+    stop:
+        What a signal handler asks to stop by; the batch that is under way is finished then.
+    workers:
+        Who reads; if `None`, workers are made and ended here.
 
     Raises
     ------
     PathError
         If a path does not exist or cannot be listed; then nothing was changed.
     CatalogueBusy
-        If another process is writing.
-    KeyboardInterrupt
+        If another process is writing, and does not end in time.
+    Interrupted
         After Ctrl-C, when what was read so far has been stored.
     """
     for path in paths:
-        _check(path)
-    with catalogue.writer_lock():
+        check_path(path)
+
+    def work(journey: OneRun) -> None:
+        journey.run(_places(catalogue, paths), total)
+
+    means = Means(settings, listener, stop or Stop(), workers)
+    return _recorded(catalogue, means, arguments, work, total)
+
+
+def index_changes(
+    catalogue: Catalogue,
+    paths: Collection[str],
+    settings: Settings,
+    arguments: str = "",
+    unsettled: Collection[str] = (),
+    listener: Listener = ignore,
+    stop: Stop | None = None,
+) -> Counts | None:
+    """Bring the catalogue in step with what lies at `paths`, or does not lie there any more.
+
+    Returns `None`, and records no run, if there is nothing at the paths and never was.
+
+    Parameters
+    ----------
+    paths:
+        Absolute paths in text form, of files and folders below known roots; others are ignored.
+    unsettled:
+        Paths of files that are left for later, because they are being written.
+
+    Raises
+    ------
+    CatalogueBusy, Interrupted
+        As `index` does.
+    """
+
+    with catalogue.read() as connection:
+        found = [roots.place_of(connection, path) for path in paths]
+    places = [place for place in found if place and _matters(catalogue, place, settings, unsettled)]
+    if not places:
+        return None
+
+    def work(journey: OneRun) -> None:
+        journey.take_changes_only(unsettled)
+        journey.run(_outermost(places), None)
+
+    means = Means(settings, listener, stop or Stop())
+    return _recorded(catalogue, means, arguments, work, None)
+
+
+def _matters(
+    catalogue: Catalogue, place: roots.Place, settings: Settings, unsettled: Collection[str]
+) -> bool:
+    """Return whether anything is at a place, on disk and not `unsettled`, or in the catalogue."""
+    above = place.root_path.rstrip("/")
+    walked = walk_runs_at(
+        from_text(place.root_path), place.below, follow_links=settings.follow_links
+    )
+    if any(f"{above}/{entry.path}" not in unsettled for run in walked for entry in run):
+        return True
+    known = stored_files.known_files(catalogue, place.root_ref, place.below)
+    return next(known, None) is not None
+
+
+def _recorded(
+    catalogue: Catalogue,
+    means: Means,
+    arguments: str,
+    work: Callable[[OneRun], None],
+    total: int | None,
+) -> Counts:
+    """Do the work as a run, as the only writer."""
+    with ExitStack() as stack:
+        with means.stop.opened():  # waiting for another writer may take long
+            stack.enter_context(catalogue.writer_lock())
         catalogue.mark_dead_runs()
         since = runs.last_done(catalogue, "index")
         with runs.recorded(catalogue, "index", arguments) as run:
-            journey = _Indexing(catalogue, settings, run.ref, listener)
+            team = means.workers or Workers(means.settings.jobs)
+            journey = OneRun(catalogue, means, run.ref, team)
             run.counts = journey.counts.as_dict
-            listener(Started(STAGE, total, "files"))
+            means.listener(Started(STAGE, total, "files"))
             try:
-                journey.run(_places(catalogue, paths), total)
+                work(journey)
                 journey.join_moved(since)
+            except KeyboardInterrupt as exc:
+                raise Interrupted(journey.counts.files, journey.last_stored) from exc
             finally:
-                listener(Finished(STAGE, journey.counts.files))
+                if means.workers is None:
+                    team.close()
+                means.listener(Finished(STAGE, journey.counts.files))
     return journey.counts
 
 
-def _check(path: Path) -> None:
+def check_path(path: Path) -> None:
+    """Raise `PathError` if `path` does not exist or is a folder that cannot be listed."""
     try:
         path.stat()
     except OSError as exc:
@@ -160,184 +173,18 @@ def _places(catalogue: Catalogue, paths: Sequence[Path]) -> list[roots.Place]:
             folder = path if path.is_dir() else Path(os.path.realpath(path)).parent
             roots.place_for(connection, absolute_text(folder))
         found = [roots.place_of(connection, absolute_text(path)) for path in paths]
-    places = sorted({place for place in found if place is not None})
+    return _outermost([place for place in found if place is not None])
+
+
+def _in_folder_order(place: roots.Place) -> tuple[int, list[str]]:
+    """Return a key that puts every place right after the one that encloses it."""
+    return place.root_ref, place.below.split("/") if place.below else []
+
+
+def _outermost(places: Collection[roots.Place]) -> list[roots.Place]:
+    """Return those of `places` that lie within no other, in order of their folders."""
     outer: list[roots.Place] = []
-    for place in places:
-        if not any(place.is_within(other) for other in outer):
+    for place in sorted(set(places), key=_in_folder_order):
+        if not (outer and place.is_within(outer[-1])):
             outer.append(place)
     return outer
-
-
-class _Indexing:
-    """The state of one run."""
-
-    def __init__(
-        self, catalogue: Catalogue, settings: Settings, run_ref: int, listener: Listener
-    ) -> None:
-        self.catalogue = catalogue
-        self.settings = settings
-        self.run_ref = run_ref
-        self.listener = listener
-        self.counts = Counts()
-        self._writer = RowWriter(run_ref)
-        self._roots: dict[str, int] = {}
-        self._gone: array[int] = array("q")
-        self._returned: list[KnownFile] = []
-        self._batch: list[Reading] = []
-        self._batch_root: int | None = None
-        self._own = {absolute_text(path) for path in catalogue.own_paths}
-
-    def run(self, places: Sequence[roots.Place], total: int | None) -> None:
-        for place in places:
-            self._roots[place.root_path] = place.root_ref
-        try:
-            for root, readings in read_chunks(self._chunks(places), self.settings.jobs):
-                self._keep(self._roots[root], readings)
-                self.listener(Progress(STAGE, self.counts.files, total))
-        finally:
-            # Also when interrupted: what was read is worth keeping.
-            self._flush()
-        self._store_returned()
-        self._mark_gone()
-
-    # -- what to read ----------------------------------------------------------------------
-
-    def _chunks(self, places: Sequence[roots.Place]) -> Iterator[Chunk]:
-        """Yield the files that must be read, and deal with all others on the way."""
-        for place in places:
-            waiting: list[str] = []
-            for path in self._to_read(place):
-                waiting.append(path)
-                if len(waiting) == CHUNK_FILES:
-                    yield place.root_path, tuple(waiting)
-                    waiting = []
-            if waiting:
-                yield place.root_path, tuple(waiting)
-
-    def _to_read(self, place: roots.Place) -> Iterator[str]:
-        """Merge the walk with what is known, both sorted by path; yield the paths to read."""
-        entries = walk(
-            from_text(place.root_path), place.below, follow_links=self.settings.follow_links
-        )
-        known = stored_files.known_files(self.catalogue, place.root_ref, place.below)
-        row = next(known, None)
-        gone_before, is_empty = len(self._gone), True
-        for entry in entries:
-            is_empty = False
-            while row is not None and row.path < entry.path:
-                self._is_gone(row)
-                row = next(known, None)
-            if entry.kind is Kind.UNLISTED:
-                self._notice_unlisted(place, entry)
-                while row is not None and row.path.startswith(entry.path):
-                    row = next(known, None)  # nothing is known of them: they are not missing
-                continue
-            found = row if row is not None and row.path == entry.path else None
-            if found is not None:
-                row = next(known, None)
-            if f"{place.root_path.rstrip('/')}/{entry.path}" in self._own:
-                continue
-            if self._is_unchanged(entry, found):
-                continue
-            self.counts.done["new" if found is None else "changed"] += 1
-            if entry.kind is Kind.FILE:
-                self.counts.done["opened"] += 1
-                yield entry.path
-            else:
-                self._keep(place.root_ref, [_unread(entry)])
-        while row is not None:
-            self._is_gone(row)
-            row = next(known, None)
-        if is_empty and len(self._gone) > gone_before:
-            self._notice_emptied(place, len(self._gone) - gone_before)
-
-    def _is_gone(self, row: KnownFile) -> None:
-        if row.status != Status.MISSING:
-            self._gone.append(row.id)
-
-    def _is_unchanged(self, entry: Entry, row: KnownFile | None) -> bool:
-        """Return whether the entry needs no new row; count it and put it back in place if so."""
-        if row is None:
-            return False
-        status = row.last_status if row.status == Status.MISSING else row.status
-        if entry.kind is Kind.FILE:
-            same = (row.size_bytes, row.mtime_ns) == (entry.size_bytes, entry.mtime_ns)
-            if not same or self.settings.full or status in (None, Status.REFERENCED):
-                return False
-        elif status != entry.kind.value:
-            return False
-        self.counts.by_status[str(status)] += 1
-        if row.status == Status.MISSING:
-            self.counts.done["returned"] += 1
-            self._returned.append(row)
-            if len(self._returned) >= BATCH_FILES:
-                self._store_returned()
-        else:
-            self.counts.done["unchanged"] += 1
-        return True
-
-    def _notice_unlisted(self, place: roots.Place, entry: Entry) -> None:
-        path = entry.path.rstrip("/")
-        message = f"{place.root_path}/{path}: {entry.reason}. What the catalogue knows of it stays as it is."
-        self.listener(Noticed(Finding("folder-unlisted", Severity.ERROR, message, path)))
-        self.counts.done["unlisted"] += 1
-
-    def _notice_emptied(self, place: roots.Place, gone: int) -> None:
-        message = (
-            f"{place.root_path} is empty, and {gone:,} catalogued files were there. Is it mounted? "
-            "They are marked missing; index it again when it is back."
-        )
-        self.listener(Noticed(Finding("folder-emptied", Severity.ERROR, message, place.root_path)))
-        self.counts.done["emptied"] += 1
-
-    # -- what to store ---------------------------------------------------------------------
-
-    def _keep(self, root_ref: int, readings: Sequence[Reading]) -> None:
-        if self._batch_root != root_ref or len(self._batch) >= BATCH_FILES:
-            self._flush()
-        self._batch_root = root_ref
-        self._batch += readings
-        for reading in readings:
-            self.counts.by_status[reading.file.status.value] += 1
-
-    def _flush(self) -> None:
-        if not self._batch or self._batch_root is None:
-            return
-        batch, self._batch = self._batch, []
-        try:
-            with self.catalogue.write() as connection:
-                self._writer.store(connection, self._batch_root, batch)
-        except BaseException:
-            self._writer.forget()
-            raise
-
-    def _store_returned(self) -> None:
-        returned, self._returned = self._returned, []
-        if returned:
-            with self.catalogue.write() as connection:
-                stored_files.mark_returned(connection, returned, self.run_ref)
-            self._writer.forget()
-
-    def _mark_gone(self) -> None:
-        now = runs.now_text()
-        for start in range(0, len(self._gone), BATCH_FILES):
-            files = stored_files.known_by_id(
-                self.catalogue, self._gone[start : start + BATCH_FILES].tolist()
-            )
-            with self.catalogue.write() as connection:
-                stored_files.mark_missing(connection, files, self.run_ref, now)
-
-    def join_moved(self, since: int) -> None:
-        """Recognise moved files; `since` is the last complete run."""
-        with self.catalogue.write() as connection:
-            moved = stored_files.recognise_moved(connection, since, self.run_ref)
-        if moved:
-            self.counts.done["moved"] = len(moved)
-        self.counts.done["missing"] = len(set(self._gone) - moved)
-
-
-def _unread(entry: Entry) -> Reading:
-    """Return the reading of an entry that is not a file to open."""
-    return Reading(
-        StoredFile(entry.path, status=Status(entry.kind.value), error=entry.reason), None
-    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
@@ -15,82 +16,108 @@ from multiprocessing.connection import wait
 
 from catalog.entities import Reading, Status, StoredFile
 from catalog.findings import Finding, Severity
-from catalog.indexing.reading import read_all
+from catalog.indexing.passing import packed, unpacked
+from catalog.indexing.reading import How, read_all
 
-CHUNK_FILES = 64
+CHUNK_FILES = 128
 FEW_FILES = 256
-"""Up to so many files are read in this process: starting workers takes longer."""
+"""Up to so many files are read in this process: handing them over takes longer."""
 
 Chunk = tuple[str, tuple[str, ...]]
 """A root and paths below it."""
 
+Reader = Callable[[str, Sequence[str], How], list[Reading]]
+"""What reads the paths of a chunk."""
 
-def read_chunks(chunks: Iterator[Chunk], jobs: int) -> Iterator[tuple[str, list[Reading]]]:
-    """Yield (root, readings) for each chunk, in order, using `jobs` processes.
 
-    At most four chunks a process are under way, so memory stays flat however fast the walk is.
+class Workers:
+    """Processes that read files, `jobs` of them; with one job this process reads.
+
+    Parameters
+    ----------
+    early:
+        Start them now, as copies of this process. That takes milliseconds where a new process
+        takes a tenth of a second, but only a process without open databases and without other
+        threads may be copied: make it before anything is opened.
     """
-    few = list(islice(chunks, FEW_FILES // CHUNK_FILES))
-    following = next(chunks, None)
-    if jobs == 1 or following is None:
-        rest = chain(few, () if following is None else (following,), chunks)
-        for root, paths in rest:
-            yield root, read_all(root, paths)
-        return
-    yield from _read_in_processes(chain(few, (following,), chunks), jobs)
 
+    def __init__(self, jobs: int, *, early: bool = False) -> None:
+        self.jobs = jobs
+        self._pool: ProcessPoolExecutor | None = None
+        if early and jobs > 1 and sys.platform == "linux" and threading.active_count() == 1:
+            self._pool = _pool(jobs, "fork")
+            self._pool.submit(_nothing)  # the first task starts all of them
 
-def _read_in_processes(chunks: Iterator[Chunk], jobs: int) -> Iterator[tuple[str, list[Reading]]]:
-    workers = _Workers(jobs)
-    under_way: deque[tuple[Chunk, Future[list[Reading]]]] = deque()
-    try:
-        while True:
-            for chunk in islice(chunks, jobs * 4 - len(under_way)):
-                under_way.append((chunk, workers.submit(chunk)))
-            if not under_way:
-                return
-            chunk, future = under_way.popleft()
-            try:
-                readings = future.result()
-            except BrokenProcessPool:
-                # A worker died: of a file that kills it, or for want of memory. Find out which.
-                readings = _one_by_one(chunk)
-                under_way = deque(
-                    (waiting, workers.submit(waiting) if _is_lost(result) else result)
-                    for waiting, result in under_way
-                )
-            yield chunk[0], readings
-    finally:
-        workers.end()
+    def read(self, chunks: Iterator[Chunk], how: How) -> Iterator[tuple[str, list[Reading]]]:
+        """Yield (root, readings) for each chunk, in order.
 
+        At most four chunks a process are under way, so memory stays flat however fast the walk is.
+        """
+        few = list(islice(chunks, FEW_FILES // CHUNK_FILES))
+        following = next(chunks, None)
+        if self.jobs == 1 or following is None:
+            rest = chain(few, () if following is None else (following,), chunks)
+            for root, paths in rest:
+                yield root, read_all(root, paths, how)
+            return
+        yield from self._read_in_processes(chain(few, (following,), chunks), how)
 
-class _Workers:
-    """A pool of processes that is replaced when one of them has died."""
-
-    def __init__(self, jobs: int) -> None:
-        self._jobs = jobs
-        self._pool = _pool(jobs)
-
-    def submit(self, chunk: Chunk) -> Future[list[Reading]]:
-        """Have `chunk` read."""
-        try:
-            return self._pool.submit(read_all, *chunk)
-        except BrokenProcessPool:
-            self.end()
-            self._pool = _pool(self._jobs)
-            return self._pool.submit(read_all, *chunk)
-
-    def end(self) -> None:
+    def close(self) -> None:
         """End the processes; what they have not begun is not read."""
-        self._pool.shutdown(cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+    def _read_in_processes(
+        self, chunks: Iterator[Chunk], how: How
+    ) -> Iterator[tuple[str, list[Reading]]]:
+        under_way: deque[tuple[Chunk, Future[bytes]]] = deque()
+        try:
+            while True:
+                for chunk in islice(chunks, self.jobs * 4 - len(under_way)):
+                    under_way.append((chunk, self._submit(chunk, how)))
+                if not under_way:
+                    return
+                chunk, future = under_way.popleft()
+                try:
+                    readings = unpacked(future.result())
+                except BrokenProcessPool:
+                    # A worker died: of a file that kills it, or for want of memory. Find out which.
+                    readings = _one_by_one(chunk, how)
+                    under_way = deque(
+                        (waiting, self._submit(waiting, how) if _is_lost(result) else result)
+                        for waiting, result in under_way
+                    )
+                yield chunk[0], readings
+        finally:
+            for _, future in under_way:
+                future.cancel()
+
+    def _submit(self, chunk: Chunk, how: How) -> Future[bytes]:
+        if self._pool is None:
+            self._pool = _pool(self.jobs)
+        try:
+            return self._pool.submit(_read_packed, read_all, chunk, how)
+        except BrokenProcessPool:
+            self.close()
+            self._pool = _pool(self.jobs)
+            return self._pool.submit(_read_packed, read_all, chunk, how)
 
 
-def _is_lost(future: Future[list[Reading]]) -> bool:
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _read_packed(reader: Reader, chunk: Chunk, how: How) -> bytes:
+    return packed(reader(*chunk, how))
+
+
+def _is_lost(future: Future[bytes]) -> bool:
     """Return whether the result will never come, as the process that had to give it died."""
     return future.done() and isinstance(future.exception(), BrokenProcessPool)
 
 
-def _one_by_one(chunk: Chunk) -> list[Reading]:
+def _one_by_one(chunk: Chunk, how: How) -> list[Reading]:
     """Read a chunk one file at a time, so that a file that kills its reader is known by name."""
     root, paths = chunk
     readings: list[Reading] = []
@@ -98,7 +125,8 @@ def _one_by_one(chunk: Chunk) -> list[Reading]:
     try:
         for path in paths:
             try:
-                readings += pool.submit(read_all, root, (path,)).result()
+                one = pool.submit(_read_packed, read_all, (root, (path,)), how)
+                readings += unpacked(one.result())
             except BrokenProcessPool:
                 readings.append(_killer(path))
                 pool.shutdown(cancel_futures=True)
@@ -118,10 +146,12 @@ def _killer(path: str) -> Reading:
     return Reading(StoredFile(path, status=Status.UNREADABLE, error=error), None, (finding,))
 
 
-def _pool(jobs: int) -> ProcessPoolExecutor:
-    # Not fork: the writer's process has open database handles and threads that must not be copied.
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+def _pool(jobs: int, method: str | None = None) -> ProcessPoolExecutor:
+    if method is None:
+        # Not fork: once a database is open its handles and threads must not be copied.
+        methods = multiprocessing.get_all_start_methods()
+        method = "forkserver" if "forkserver" in methods else "spawn"
+    context = multiprocessing.get_context(method)
     return ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare_worker)
 
 

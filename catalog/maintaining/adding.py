@@ -17,18 +17,12 @@ from catalog.files.paths import absolute_text, from_text, on_disk, to_text
 from catalog.files.walk import Kind, walk
 from catalog.fileset.file_id import FileId, file_id
 from catalog.fileset.naming import Identity, hash_text, names
-from catalog.maintaining.examining import (
-    Candidate,
-    LeftOut,
-    examine,
-    examine_file,
-    named,
-    same_bytes,
-    settled,
-)
-from catalog.maintaining.growing import Node, chosen_above, key_at
+from catalog.maintaining.examiner import Examiner
+from catalog.maintaining.examining import Candidate, LeftOut, named
+from catalog.maintaining.growing import Node, chosen_above
 from catalog.maintaining.opening import Opened, Updated, open_for_change, replace_directory
 from catalog.maintaining.renaming import remove_empty
+from catalog.maintaining.settling import same_bytes, settled
 from catalog.maintaining.storing import BACKUP
 
 STAGE = "Reading"
@@ -114,6 +108,7 @@ def _examined_all(
 ) -> Iterator[tuple[Candidate | LeftOut | None, bool]]:
     """Yield what each file is, and whether it was named itself."""
     seen: set[str] = set()
+    examiner = Examiner()
     medium = plan.opened.shown.medium
     own = {absolute_text(medium.dicomdir)}
     own |= {absolute_text(medium.folder / path) for path in medium.files if BACKUP.fullmatch(path)}
@@ -134,7 +129,7 @@ def _examined_all(
                 continue
             if full in own:
                 continue
-            found = examine_file(on_disk(base, entry.path), entry.size_bytes, full, place)
+            found = examiner.examine_file(on_disk(base, entry.path), entry.size_bytes, full, place)
             if found is None and not entry.path:
                 found = LeftOut(place, "not-dicom", "it is not DICOM")
             yield found, not entry.path
@@ -237,18 +232,19 @@ def add(plan: Addition, listener: Listener = ignore) -> Updated:
     """
     opened, result = plan.opened, Updated()
     copied: list[Path] = []
+    examiner = Examiner()
     try:
         done = []
         total = sum(item.candidate.size_bytes for item in plan.items if not item.in_place)
         listener(Started("Copying", total, "bytes"))
         for item in plan.items:
             try:
-                done.append(
-                    (
-                        item,
-                        _in_place(opened, item) if item.in_place else _copied(opened, item, copied),
-                    )
+                proved = (
+                    _in_place(opened, item, examiner)
+                    if item.in_place
+                    else _copied(opened, item, copied, examiner)
                 )
+                done.append((item, proved))
             except SourceChanged as exc:
                 result.failed.append(LeftOut(item.candidate.place, "failed", str(exc)))
         listener(Finished("Copying", total))
@@ -258,9 +254,8 @@ def add(plan: Addition, listener: Listener = ignore) -> Updated:
             sync(path)
         best = chosen_above([candidate for _, candidate in done])
         for item, candidate in done:
-            above = [best[key_at(candidate, level)][0] for level in range(len(candidate.above))]
             record = named(candidate.record, item.file_id)
-            result.findings += opened.tree.add(candidate, record, above)
+            result.findings += opened.tree.add(candidate, record, best)
             result.findings += candidate.findings
             result.added.append((item.candidate.place, item.file_id, item.in_place))
         result.backup = replace_directory(opened)
@@ -273,17 +268,18 @@ def add(plan: Addition, listener: Listener = ignore) -> Updated:
     return result
 
 
-def _in_place(opened: Opened, item: Item) -> Candidate:
+def _in_place(opened: Opened, item: Item, examiner: Examiner) -> Candidate:
     """Return what the file on the medium is now."""
     path = opened.folder.joinpath(*item.file_id.components)
     try:
         with path.open("rb") as stream:
-            return _proved(stream, os.fstat(stream.fileno()).st_size, item.candidate)
+            size_bytes = os.fstat(stream.fileno()).st_size
+            return _proved(examiner, stream, size_bytes, item.candidate)
     except OSError as exc:
         raise SourceChanged(f"it cannot be read: {exc.strerror}") from exc
 
 
-def _copied(opened: Opened, item: Item, copied: list[Path]) -> Candidate:
+def _copied(opened: Opened, item: Item, copied: list[Path], examiner: Examiner) -> Candidate:
     """Copy the file and return what the copy is."""
     target = opened.folder.joinpath(*item.file_id.components)
     proved: list[Candidate] = []
@@ -296,15 +292,15 @@ def _copied(opened: Opened, item: Item, copied: list[Path]) -> Candidate:
     copy(
         from_text(item.candidate.source),
         target,
-        lambda stream, size: proved.append(_proved(stream, size, item.candidate)),
+        lambda stream, size: proved.append(_proved(examiner, stream, size, item.candidate)),
     )
     copied.append(target)
     return proved[0]
 
 
-def _proved(stream: BinaryIO, size_bytes: int, planned: Candidate) -> Candidate:
+def _proved(examiner: Examiner, stream: BinaryIO, size_bytes: int, planned: Candidate) -> Candidate:
     """Return what the bytes in `stream` are; raise SourceChanged unless they are what was planned."""
-    found = examine(stream, size_bytes, planned.source, planned.place)
+    found = examiner.examine(stream, size_bytes, planned.source, planned.place)
     if not isinstance(found, Candidate) or (
         found.sop_instance_uid, found.study_instance_uid, found.series_instance_uid
     ) != (planned.sop_instance_uid, planned.study_instance_uid, planned.series_instance_uid):  # fmt: skip

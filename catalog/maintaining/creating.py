@@ -16,16 +16,11 @@ from catalog.fileset.medium import dicomdir_names
 from catalog.fileset.naming import names
 from catalog.fileset.tree import FileSet, Record
 from catalog.findings import Finding, Severity
-from catalog.maintaining.examining import (
-    Candidate,
-    LeftOut,
-    examine_file,
-    named,
-    same_bytes,
-    settled,
-)
-from catalog.maintaining.growing import Tree, chosen_above, key_at
+from catalog.maintaining.examiner import Examiner
+from catalog.maintaining.examining import Candidate, LeftOut, named
+from catalog.maintaining.growing import Tree, chosen_above
 from catalog.maintaining.renaming import JOURNAL, Rename, rename
+from catalog.maintaining.settling import same_bytes, settled
 from catalog.maintaining.storing import BACKUP, DICOMDIR, encoded, previous_identity, put
 
 STAGE = "Reading"
@@ -91,6 +86,7 @@ def plan_creation(folder: Path, *, renaming: bool = False, listener: Listener = 
     root = absolute_text(folder)
     candidates: list[Candidate] = []
     taken: set[str] = set()
+    examiner = Examiner()
     listener(Started(STAGE, None, "files"))
     for number, entry in enumerate(walk(str(folder))):
         taken.add(entry.path.casefold())
@@ -101,7 +97,7 @@ def plan_creation(folder: Path, *, renaming: bool = False, listener: Listener = 
         elif entry.path == JOURNAL or entry.path in existing[:1] or BACKUP.fullmatch(entry.path):
             pass
         else:
-            found = examine_file(
+            found = examiner.examine_file(
                 on_disk(root, entry.path),
                 entry.size_bytes,
                 f"{root.rstrip('/')}/{entry.path}",
@@ -118,29 +114,46 @@ def plan_creation(folder: Path, *, renaming: bool = False, listener: Listener = 
     listener(Finished(STAGE, len(taken)))
     kept, left_out = settled(candidates, same_bytes)
     plan.left_out = sorted([*plan.left_out, *left_out])
-    _name(plan, sorted(kept, key=_order), taken, renaming)
+    _name(plan, _ordered(kept), taken, renaming)
     return plan
 
 
-def _order(candidate: Candidate) -> tuple[object, ...]:
-    """Patients by ID, studies by date, series and instances by number; UIDs where those are equal."""
-    records = [built.record for built in candidate.above]
-    dates = (
-        [records[1].plain(tag) or "" for tag in (0x00080020, 0x00080030)]
-        if records and records[1]
-        else ["", ""]
-    )
-    series = records[2].plain(0x00200011) if records and records[2] else None
-    return (
-        not candidate.above,
-        candidate.directory_patient_id,
-        *dates,
-        candidate.study_instance_uid,
-        *_number(series),
-        candidate.series_instance_uid,
-        *_number(candidate.record.plain(0x00200013)),
-        candidate.sop_instance_uid,
-    )
+def _ordered(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return the candidates in the order of the directory.
+
+    Patients by ID, studies by date, series and instances by number; UIDs where those are equal.
+    """
+    said: dict[tuple[int, int], tuple[str, str, tuple[bool, int, str]]] = {}
+
+    def above(candidate: Candidate) -> tuple[str, str, tuple[bool, int, str]]:
+        """Return date and time of the study and number of the series; looked up once a record."""
+        if not candidate.above:
+            return "", "", _number(None)
+        study, series = candidate.above[1].record, candidate.above[2].record
+        found = said.get((id(study), id(series)))
+        if found is None:
+            assert study is not None
+            assert series is not None
+            date, time = (study.plain(tag) or "" for tag in (0x00080020, 0x00080030))
+            found = date, time, _number(series.plain(0x00200011))
+            said[id(study), id(series)] = found
+        return found
+
+    def key(candidate: Candidate) -> tuple[object, ...]:
+        date, time, number = above(candidate)
+        return (
+            not candidate.above,
+            candidate.directory_patient_id,
+            date,
+            time,
+            candidate.study_instance_uid,
+            number,
+            candidate.series_instance_uid,
+            _number(candidate.record.plain(0x00200013)),
+            candidate.sop_instance_uid,
+        )
+
+    return sorted(candidates, key=key)
 
 
 def _number(text: str | None) -> tuple[bool, int, str]:
@@ -245,8 +258,7 @@ def refused(plan: Creation, *, replace: bool, partial: bool) -> str | None:
 
 def _records(plan: Creation) -> tuple[Record, ...]:
     tree = Tree()
-    candidates = [candidate for candidate, _ in plan.items]
-    best = chosen_above(candidates)
+    best = chosen_above([candidate for candidate, _ in plan.items])
     for (kind, _), (built, differing) in best.items():
         if differing:
             message = (
@@ -257,7 +269,6 @@ def _records(plan: Creation) -> tuple[Record, ...]:
                 Finding("files-disagree", Severity.WARNING, message, place, "PS3.3 F.5")
             )
     for candidate, name in plan.items:
-        above = [best[key_at(candidate, level)][0] for level in range(len(candidate.above))]
-        plan.findings += tree.add(candidate, named(candidate.record, name), above)
+        plan.findings += tree.add(candidate, named(candidate.record, name), best)
         plan.findings += candidate.findings
     return tree.records()

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.dicom.values import character_sets, text
+from catalog.errors import DicomdirError
 from catalog.files.medium import Medium, content, medium_at
+from catalog.files.paths import to_text
 from catalog.fileset.file_id import Listing, resolve
 from catalog.fileset.medium import dicomdir_names
 from catalog.fileset.reader import Directory, read
@@ -57,6 +59,11 @@ class Shown:
     medium: Medium
     data: bytes
     directory: Directory
+
+    @property
+    def place(self) -> str:
+        """The DICOMDIR's path for messages, in text form (`catalog.files.paths`)."""
+        return to_text(str(self.medium.dicomdir))
 
     def records(self) -> Iterator[Described]:
         """Yield every record depth first, in the order of the chains (PS3.3 F.2.2.2).
@@ -112,7 +119,10 @@ def show(path: Path) -> Shown:
     """
     medium = medium_at(path, dicomdir_names)
     data = content(medium.dicomdir)
-    return Shown(medium, data, read(data))
+    try:
+        return Shown(medium, data, read(data))
+    except DicomdirError as exc:
+        raise exc.of(to_text(str(medium.dicomdir))) from exc
 
 
 def key_text(record: Record, tag: int) -> str:

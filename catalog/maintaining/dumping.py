@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from catalog.dicom.elements import (
     EXPLICIT_LITTLE,
@@ -24,7 +25,11 @@ from catalog.dicom.elements import (
     tag_text,
 )
 from catalog.dicom.values import DEFAULT, character_sets
-from catalog.errors import HeaderError
+from catalog.errors import DicomdirError, HeaderError
+from catalog.files.medium import content, medium_at
+from catalog.files.paths import to_text
+from catalog.fileset.medium import dicomdir_names
+from catalog.fileset.opening import start_of
 from catalog.fileset.tree import SPECIFIC_CHARACTER_SET
 
 _ITEM_MARK = re.compile(rb"\xfe\xff\x00\xe0|\xff\xfe\xe0\x00")
@@ -60,6 +65,25 @@ class Line:
     element: Element | None = None
     encodings: tuple[str, ...] = DEFAULT
     damage: str = ""
+
+
+def dump_at(path: Path) -> Iterator[Line]:
+    """Return `dump` of the DICOMDIR at `path`, the file itself or the folder that has one.
+
+    Raises
+    ------
+    PathError
+        If there is none, or it cannot be read.
+    DicomdirError
+        If it is not DICOM: a file that is, whatever its state, is dumped as far as it goes.
+    """
+    dicomdir = medium_at(path, dicomdir_names).dicomdir
+    data = content(dicomdir)
+    try:
+        start_of(data)
+    except DicomdirError as exc:
+        raise exc.of(to_text(str(dicomdir))) from exc
+    return dump(data)
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from catalog.dicom.elements import Element
 from catalog.fileset.build import Built
@@ -31,6 +32,7 @@ class Tree:
     def __init__(self, records: Sequence[Record] = ()) -> None:
         self.root = Node(None, None)
         self._index: dict[tuple[str, str], list[Node]] = defaultdict(list)
+        self._latest: tuple[Chosen, tuple[str, ...], Node] | None = None
         pending = [(self.root, iter(records))]
         while pending:
             above, siblings = pending[-1]
@@ -54,7 +56,9 @@ class Tree:
 
         def built(node: Node) -> Record:
             assert node.record is not None
-            below = tuple(built(child) for child in node.children)
+            if not node.children:
+                return flat(node.record)
+            below = tuple([built(child) for child in node.children])
             return Record(node.record.type, node.record.keys, below)
 
         return tuple(built(child) for child in self.root.children)
@@ -119,14 +123,23 @@ class Tree:
             )
         return None
 
-    def add(self, candidate: Candidate, record: Record, above: Sequence[Built]) -> list[Finding]:
+    def add(self, candidate: Candidate, record: Record, chosen: Chosen) -> list[Finding]:
         """Hang `record` into its place, at the end; return what was noticed.
 
-        `above` are the PATIENT, STUDY and SERIES records to make where the tree has none.
+        `chosen` has the PATIENT, STUDY and SERIES records to make where the tree has none.
         """
+        if not candidate.above:
+            self._hang(self.root, record)
+            return []
+        where = (candidate.patient_id, *_identities(candidate))
+        if self._latest is not None and self._latest[0] is chosen and self._latest[1] == where:
+            self._hang(self._latest[2], record)
+            return []
         node = self.root
         findings: list[Finding] = []
-        for (kind, tag), built in zip(_LEVELS, above, strict=True) if candidate.above else ():
+        is_own = True
+        for level, (kind, tag) in enumerate(_LEVELS):
+            built = chosen[key_at(candidate, level)][0]
             assert built.record is not None
             identity = key_text(built.record, tag)
             if kind == "PATIENT" and candidate.patient_id:
@@ -135,15 +148,19 @@ class Tree:
             if found:
                 if found[0].record is not built.record:
                     findings += _differences(found[0], built.record, candidate.place)
+                    is_own = False
                 node = found[0]
             else:
                 node = self._hang(node, built.record)
                 findings += built.findings
         self._hang(node, record)
+        # Below records that were there already, each file is told to differ or not.
+        self._latest = (chosen, where, node) if is_own else None
         return findings
 
     def take(self, nodes: Sequence[Node]) -> list[Record]:
         """Take `nodes` with all below them, and what they leave empty above; return the records, in order."""
+        self._latest = None
         chosen = {id(node) for node in nodes}
         walked = list(self.nodes())
         gone: set[int] = set()
@@ -184,19 +201,30 @@ def _differences(node: Node, record: Record, place: str) -> Iterator[Finding]:
             yield Finding("key-differs", Severity.WARNING, message, place, "PS3.3 F.5")
 
 
-def chosen_above(candidates: Sequence[Candidate]) -> dict[tuple[str, str], tuple[Built, int]]:
+Chosen: TypeAlias = dict[tuple[str, str], tuple[Built, int]]
+"""By record type and identity: the record that speaks best, and how many files differ from it."""
+
+
+def chosen_above(candidates: Sequence[Candidate]) -> Chosen:
     """Return the record that speaks best for each patient, study and series, and how many files differ.
 
     The key is (record type, identity). Records with more keys filled win, then those that more
     files give, then the smaller; so the order of the files does not matter.
     """
+    # Most files give the very records that others of their series do: what is alike votes at once.
+    alike: Counter[tuple[object, ...]] = Counter()
+    firsts: dict[tuple[object, ...], Candidate] = {}
+    for candidate in sorted(candidates, key=lambda c: c.sop_instance_uid):
+        name = (*[id(built.record) for built in candidate.above], *_identities(candidate))
+        alike[name] += 1
+        firsts.setdefault(name, candidate)
     votes: dict[tuple[str, str], Counter[tuple[Element, ...]]] = defaultdict(Counter)
     first: dict[tuple[str, str, tuple[Element, ...]], Built] = {}
-    for candidate in sorted(candidates, key=lambda c: c.sop_instance_uid):
+    for name, candidate in firsts.items():
         for level, built in enumerate(candidate.above):
             assert built.record is not None
             key = key_at(candidate, level)
-            votes[key][built.record.keys] += 1
+            votes[key][built.record.keys] += alike[name]
             first.setdefault((*key, built.record.keys), built)
     chosen = {}
     for key, counter in votes.items():
@@ -210,9 +238,12 @@ def chosen_above(candidates: Sequence[Candidate]) -> dict[tuple[str, str], tuple
 
 def key_at(candidate: Candidate, level: int) -> tuple[str, str]:
     """Return the key of `candidate`'s patient, study or series (`level` 0, 1, 2) in `chosen_above`."""
-    identity = (
+    return _LEVELS[level][0], _identities(candidate)[level]
+
+
+def _identities(candidate: Candidate) -> tuple[str, str, str]:
+    return (
         candidate.directory_patient_id,
         candidate.study_instance_uid,
         candidate.series_instance_uid,
-    )[level]
-    return _LEVELS[level][0], identity
+    )

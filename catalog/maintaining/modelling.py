@@ -6,7 +6,6 @@ import base64
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from catalog.dicom.dictionary import keyword
 from catalog.dicom.elements import Element
@@ -80,6 +79,9 @@ def native_xml(
     Characters that XML 1.0 has no place for become U+FFFD. Recursion is as deep as the sequences,
     which the reader bounds.
     """
+    # Imported here: it brings in the network modules of Python, which nothing else needs.
+    from xml.sax.saxutils import quoteattr
+
     for element in elements:
         name = keyword(element.tag)
         head = f"{indent}<DicomAttribute tag={quoteattr(f'{element.tag:08X}')} vr={quoteattr(element.vr)}"
@@ -120,6 +122,8 @@ def _xml_value(vr: str, number: int, value: str, indent: str) -> Iterator[str]:
 
 def xml_text(value: str) -> str:
     """Return `value` as XML character data."""
+    from xml.sax.saxutils import escape
+
     return escape(legal_in_xml(value))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from catalog.errors import FileSetError
 from catalog.fileset.check import check
 from catalog.fileset.file_id import FileId, Listing, is_file_set_id, resolve
-from catalog.fileset.tree import MRDR_OFFSET, FileSet, Record
+from catalog.fileset.tree import FileSet, Record
 from catalog.findings import Finding, Severity
 from catalog.maintaining.describing import Shown, show
 from catalog.maintaining.examining import LeftOut
@@ -86,7 +86,7 @@ def open_for_change(path: Path, *, repair: bool, file_set_uid: str) -> Opened:
     directory = shown.directory
     if any(finding.code == "no-directory" for finding in directory.findings):
         raise FileSetError(
-            f"{shown.medium.dicomdir} has no Directory Information Module, so it lists no files and must be left as it is (PS3.10 §8.3)."
+            f"{shown.place} has no Directory Information Module, so it lists no files and must be left as it is (PS3.10 §8.3)."
         )
     own = len(directory.findings) - len(check(directory.fileset, directory.entries))
     repairs = [
@@ -95,7 +95,7 @@ def open_for_change(path: Path, *, repair: bool, file_set_uid: str) -> Opened:
     fileset, more = _legalised(directory.fileset, file_set_uid)
     serious = [f for f in (*repairs, *more) if f.code not in _HARMLESS]
     if serious and not repair:
-        raise FileSetError(_refusal(shown.medium.dicomdir, serious))
+        raise FileSetError(_refusal(shown.place, serious))
     tree = Tree(fileset.records)
     inactive = [
         node
@@ -105,10 +105,6 @@ def open_for_change(path: Path, *, repair: bool, file_set_uid: str) -> Opened:
     files: dict[int, str] = {}
     listing = Listing(shown.medium.files)
     for node in tree.nodes():
-        if node.record is not None and node.record.element(MRDR_OFFSET) is not None:
-            # It led nowhere, or the reader would have resolved it; now it would lead anywhere.
-            kept = tuple(e for e in node.record.keys if e.tag != MRDR_OFFSET)
-            node.record = replace(node.record, keys=kept)
         components = node.record.file_components if node.record else None
         found = resolve(components, listing).path if components else None
         if found is not None:
@@ -119,12 +115,12 @@ def open_for_change(path: Path, *, repair: bool, file_set_uid: str) -> Opened:
     return Opened(shown, replace(fileset, records=()), tree, [*repairs, *_dropped(shown)], files)
 
 
-def _refusal(dicomdir: Path, serious: Sequence[Finding]) -> str:
+def _refusal(place: str, serious: Sequence[Finding]) -> str:
     kinds = ", ".join(
         code if count == 1 else f"{code} ({count:,} times)"
         for code, count in Counter(f.code for f in serious).items()
     )
-    return f"{dicomdir} is damaged: {kinds}. `dcat dicomdir check` says more; --repair changes it all the same and repairs what it can. Nothing was written."
+    return f"{place} is damaged: {kinds}. `dcat dicomdir check` says more; --repair changes it all the same and repairs what it can. Nothing was written."
 
 
 def _legalised(fileset: FileSet, file_set_uid: str) -> tuple[FileSet, list[Finding]]:

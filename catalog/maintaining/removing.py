@@ -12,7 +12,7 @@ from pathlib import Path
 
 from catalog.errors import FileSetError, PathError
 from catalog.events import Finished, Listener, Started, ignore
-from catalog.files.paths import absolute_text, from_text, on_disk
+from catalog.files.paths import absolute_text, from_text, on_disk, to_text
 from catalog.fileset.tree import Record
 from catalog.maintaining.examining import LeftOut
 from catalog.maintaining.growing import Node
@@ -79,7 +79,7 @@ def plan_removal(
         found = found or by_file_id.get(name) or by_path.get(name) or []
         if not found:
             raise FileSetError(
-                f"No record of {opened.shown.medium.dicomdir} has the UID or File ID {selector}. Nothing was changed."
+                f"No record of {opened.shown.place} has the UID or File ID {to_text(selector)}. Nothing was changed."
             )
         nodes += [node for node in found if node not in nodes]
     before = list(opened.tree.nodes())
@@ -142,10 +142,13 @@ def remove(
 def _check_destination(opened: Opened, files: Sequence[str], destination: Path) -> None:
     root = os.path.realpath(opened.folder)
     if os.path.commonpath((root, os.path.realpath(destination))) == root:
-        raise PathError(f"{destination} lies on the medium itself. Nothing was changed.")
+        raise PathError(
+            f"{to_text(str(destination))} lies on the medium itself. Nothing was changed."
+        )
     for path in files:
         if os.path.lexists(destination / from_text(path)):
-            raise PathError(f"{destination / from_text(path)} exists already. Nothing was changed.")
+            taken = f"{to_text(str(destination)).rstrip('/')}/{path}"
+            raise PathError(f"{taken} exists already. Nothing was changed.")
 
 
 def _moved(source: str, target: Path) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from catalog.errors import ExportError, PathError
 from catalog.files.copy import atomic, sync_folder, write_error
 from catalog.files.medium import content
-from catalog.files.paths import from_text
+from catalog.files.paths import from_text, to_text
 from catalog.maintaining.storing import DICOMDIR, keep
 
 JOURNAL = "dcat-renames.ndjson"
@@ -71,7 +71,7 @@ def journal(folder: Path) -> list[Rename]:
             _path(folder, each.new)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
             raise PathError(
-                f"Line {number} of {path} is no rename of this folder. Nothing was renamed."
+                f"Line {number} of {to_text(str(path))} is no rename of this folder. Nothing was renamed."
             ) from exc
         found.append(each)
     return found
@@ -92,7 +92,7 @@ def undo_renames(folder: Path) -> tuple[list[Rename], Path | None]:
     """
     known = journal(folder)
     if not known:
-        raise PathError(f"{folder} has no {JOURNAL}: nothing was renamed here.")
+        raise PathError(f"{to_text(str(folder))} has no {JOURNAL}: nothing was renamed here.")
     back = []
     for each in reversed(known):
         is_new = os.path.lexists(_path(folder, each.new))
@@ -104,7 +104,7 @@ def undo_renames(folder: Path) -> tuple[list[Rename], Path | None]:
             continue
         if not is_new:
             raise PathError(
-                f"Neither {each.new} nor {each.old} is in {folder}. Nothing was renamed."
+                f"Neither {each.new} nor {each.old} is in {to_text(str(folder))}. Nothing was renamed."
             )
         back.append(Rename(each.new, each.old))
     dicomdir, backup = folder / DICOMDIR, None

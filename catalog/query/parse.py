@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from catalog import normal_forms
-from catalog.attributes import BY_KEYWORD, Attribute
+from catalog.attributes import BY_KEYWORD, REAL_VRS, Attribute, Further
 from catalog.entities import Level
 from catalog.errors import SelectionError
 from catalog.query.matchers import Anything, Between, EachOf, Empty, Equal, Like, Matcher, NameLike
@@ -27,28 +27,47 @@ _UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
 _DT_RANGE = re.compile(
     r"(\d{4,14}(?:\.\d{1,6})?(?:[+-]\d{4})?)?-(\d{4,14}(?:\.\d{1,6})?(?:[+-]\d{4})?)?", re.ASCII
 )
+_INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _LAST_OF_ALL = "~"
 
 
-def attribute_named(keyword: str) -> Attribute:
+def is_always_kept(keyword: str) -> bool:
+    """Return whether every catalogue keeps the attribute with that keyword, whatever its case."""
+    return keyword.strip().lower() in _ALIASES
+
+
+def attribute_named(keyword: str, further: Sequence[Further] = ()) -> Attribute:
     """Return the attribute with that keyword, whatever its case.
+
+    Parameters
+    ----------
+    further:
+        The attributes that this catalogue keeps beyond those of every catalogue, by name or by
+        name and level.
 
     Raises
     ------
     SelectionError
         If the catalogue keeps none of that name; the message names the nearest.
     """
-    found = _ALIASES.get(keyword.strip().lower())
-    if found is None or BY_KEYWORD[found].level is Level.FILE:
-        near = difflib.get_close_matches(keyword.lower(), _ALIASES, n=1)
-        hint = f" Did you mean {_ALIASES[near[0]]}?" if near else ""
-        raise SelectionError(
-            f"{keyword!r} is not a keyword that the catalogue keeps.{hint}", keyword
-        )
-    return BY_KEYWORD[found]
+    asked = keyword.strip().lower()
+    found = _ALIASES.get(asked)
+    if found is not None and BY_KEYWORD[found].level is not Level.FILE:
+        return BY_KEYWORD[found]
+    for attribute in further:
+        if asked in (attribute.keyword.lower(), attribute.column.lower()):
+            return attribute
+    names = _ALIASES | {attribute.keyword.lower(): attribute.keyword for attribute in further}
+    near = difflib.get_close_matches(asked, names, n=1)
+    hint = f" Did you mean {names[near[0]]}?" if near else ""
+    raise SelectionError(
+        f"{keyword!r} is not a keyword that the catalogue keeps.{hint} "
+        "To have another attribute kept, add it to `attributes` under [index] in the configuration file and index again.",
+        keyword,
+    )
 
 
-def term(keyword: str, values: Iterable[str]) -> Term:
+def term(keyword: str, values: Iterable[str], further: Sequence[Further] = ()) -> Term:
     """Return the term for `keyword` being any of `values`.
 
     Raises
@@ -56,11 +75,11 @@ def term(keyword: str, values: Iterable[str]) -> Term:
     SelectionError
         If the keyword is unknown or a value cannot be a value, pattern or range of its VR.
     """
-    attribute = attribute_named(keyword)
+    attribute = attribute_named(keyword, further)
     return Term(attribute, tuple(matcher(attribute, value) for value in values))
 
 
-def key_terms(pairs: Sequence[str]) -> tuple[Term, ...]:
+def key_terms(pairs: Sequence[str], further: Sequence[Further] = ()) -> tuple[Term, ...]:
     """Return the terms of `KEYWORD=VALUE` texts; a keyword given twice may be either.
 
     Raises
@@ -75,8 +94,8 @@ def key_terms(pairs: Sequence[str]) -> tuple[Term, ...]:
             raise SelectionError(
                 f"{pair!r} is not of the form KEYWORD=VALUE, such as Modality=CT.", pair
             )
-        values.setdefault(attribute_named(keyword).keyword, []).append(value)
-    return tuple(term(keyword, texts) for keyword, texts in values.items())
+        values.setdefault(attribute_named(keyword, further).keyword, []).append(value)
+    return tuple(term(keyword, texts, further) for keyword, texts in values.items())
 
 
 def merged(terms: Iterable[Term]) -> tuple[Term, ...]:
@@ -94,10 +113,12 @@ def selection(
     statements: Sequence[str] = (),
     listed: Iterable[str] | None = None,
     text: str = "",
+    further: Sequence[Further] = (),
 ) -> Selection:
     """Return the selection that the command line describes.
 
-    `options` pairs keywords with the values of their own options (`--patient` and so on).
+    `options` pairs keywords with the values of their own options (`--patient` and so on);
+    `further` are the attributes that the catalogue keeps beyond those of every catalogue.
 
     Raises
     ------
@@ -112,7 +133,11 @@ def selection(
         None if listed is None else tuple(line.rstrip("\r\n") for line in listed if line.strip())
     )
     return Selection(
-        merged([*terms, *key_terms(keys)]), tuple(conditions), tuple(statements), lines, text
+        merged([*terms, *key_terms(keys, further)]),
+        tuple(conditions),
+        tuple(statements),
+        lines,
+        text,
     )
 
 
@@ -129,6 +154,8 @@ def matcher(attribute: Attribute, text: str) -> Matcher:
     stripped = text.strip()
     if stripped == "" or (stripped == "*" and attribute.vr in WILDCARD_VRS):
         return Anything()
+    if attribute.is_number:
+        return _number(attribute, stripped)
     match attribute.vr:
         case "UI":
             return _uids(attribute, stripped)
@@ -139,7 +166,7 @@ def matcher(attribute: Attribute, text: str) -> Matcher:
         case "DT":
             return _date_times(attribute, stripped)
         case "IS" | "US" | "DS":
-            return _number(attribute, stripped)
+            return _numbers(attribute, stripped)
         case "PN":
             return NameLike(_folded_pattern(stripped))
     if "*" in stripped or "?" in stripped:
@@ -223,13 +250,24 @@ def _range(attribute: Attribute, text: str, low: str | None, high: str | None) -
 
 
 def _number(attribute: Attribute, text: str) -> Matcher:
+    number: int | float | None
+    if attribute.vr in REAL_VRS:
+        number = normal_forms.decimal(text)
+    elif attribute.vr in ("IS", "US"):
+        number = normal_forms.integer(text)
+    else:
+        number = int(text) if _INTEGER.fullmatch(text) else None
+    if number is None:
+        raise SelectionError(f"{text!r} is not a number, and {attribute.keyword} is one.", text)
+    return Equal((number,))
+
+
+def _numbers(attribute: Attribute, text: str) -> Matcher:
     number = normal_forms.decimal if attribute.vr == "DS" else normal_forms.integer
-    values = [part.strip() for part in text.split("\\")] if attribute.is_multi_valued else [text]
+    values = [part.strip() for part in text.split("\\")]
     if any(number(value) is None for value in values):
         raise SelectionError(f"{text!r} is not a number, and {attribute.keyword} is one.", text)
-    if attribute.is_multi_valued:
-        return EachOf(tuple(values))
-    return Equal((number(text),))
+    return EachOf(tuple(values))
 
 
 def _spellings(form: str) -> tuple[str, ...]:

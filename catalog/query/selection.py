@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from catalog.attributes import Attribute
+from catalog.attributes import Attribute, further_label
 from catalog.entities import Claims, Level, Value
 from catalog.query.matchers import Matcher
+
+_LEVELS = (Level.PATIENT, Level.STUDY, Level.SERIES, Level.INSTANCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,10 @@ class Selection:
 
 
 def values_of(claims: Claims) -> Mapping[str, Value]:
-    """Return the values of an instance and all above it, by column."""
+    """Return the values of an instance and all above it, by column (`Attribute.column`)."""
     values: dict[str, Value] = {}
-    for entity in (claims.patient, claims.study, claims.series, claims.instance):
+    for level, entity in zip(_LEVELS, claims[:4], strict=True):
         if entity is not None:
             values.update(entity._asdict())
+            values.update((further_label(name, level), value) for name, value in entity.attributes)
     return values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from catalog.dicom.dictionary import keyword
@@ -10,7 +9,7 @@ from catalog.dicom.elements import LONG_VRS, WIDTH, Element, Item, tag_text
 from catalog.dicom.header import Header
 from catalog.dicom.values import character_set_findings, character_sets, decode
 from catalog.files.medium import Medium
-from catalog.files.paths import absolute_text, on_disk
+from catalog.files.paths import to_text
 from catalog.fileset import build
 from catalog.fileset.file_id import FileId, Listing, resolve
 from catalog.fileset.legal import deviation
@@ -49,7 +48,7 @@ _EITHER = {
 
 def of_medium(medium: Medium, directory: Directory) -> Iterator[Finding]:
     """Yield what the medium and the DICOMDIR's own attributes break."""
-    name = medium.dicomdir.name
+    name = to_text(medium.dicomdir.name)
     if name != "DICOMDIR":
         message = f"The directory is called {name}, not DICOMDIR."
         yield Finding("dicomdir-name", Severity.WARNING, message, name, "PS3.10 §8.6")
@@ -94,6 +93,8 @@ def _descriptor(medium: Medium, directory: Directory) -> Iterator[Finding]:
     if not components:
         return
     for finding in resolve(components, Listing(medium.files)).findings:
+        if finding.code == "file-id-unsafe":
+            continue  # the reader has said so
         message = f"The File-set descriptor: {finding.message}"
         yield Finding(
             "descriptor", Severity.WARNING, message, "/".join(components), "PS3.3 F.3.2.1"
@@ -196,20 +197,12 @@ def _icon_problems(items: Sequence[Item]) -> Iterator[str]:
         yield f"has {len(pixels.data)} bytes for {rows} by {columns} pixels"
 
 
-def of_file(
-    medium: Medium, path: str, header: Header, record: Record, offset: int
-) -> Iterator[Finding]:
+def of_file(path: str, header: Header, record: Record, offset: int) -> Iterator[Finding]:
     """Yield what the file at `path` shows to be wrong with its record, beside UIDs and keys of levels."""
 
     def found(code: str, severity: Severity, message: str, clause: str) -> Finding:
         return Finding(code, severity, message, path, clause, offset)
 
-    full = on_disk(absolute_text(medium.folder), path)
-    if os.path.islink(full):  # noqa: PTH114 - the name may not be UTF-8
-        root = os.path.realpath(medium.folder)
-        if os.path.commonpath((root, os.path.realpath(full))) != root:
-            message = "The file is a link that leads out of the medium."
-            yield found("link-out", Severity.WARNING, message, "PS3.10 §8.1")
     if header.is_dicomdir:
         yield found(
             "file-is-directory", Severity.ERROR, "A record refers to a DICOMDIR.", "PS3.10 §8.6"

@@ -14,9 +14,12 @@ from catalog.database.catalogue import Catalogue
 from catalog.entities import Status
 from catalog.errors import PathError
 from catalog.events import Finished, Listener, Progress, Started, ignore
+from catalog.files.opening import Opener
 from catalog.files.paths import absolute_text, from_text, on_disk
 from catalog.files.walk import Kind, walk
 from catalog.query.selection import Selection
+from catalog.verifying.contents import prove_candidate, prove_place
+from catalog.verifying.members import Archives, known_files
 
 STAGE = "Verifying"
 BATCH_FILES = 200
@@ -32,15 +35,24 @@ class Difference(NamedTuple):
 
 @dataclass(slots=True)
 class Verified:
-    """What a verification met: counts by state, `same` for what is as it should be."""
+    """What a verification met: counts by state, `same` for what is as it should be.
+
+    `without_digest` is how many files could not be held against a digest, as they have none.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
+    without_digest: int = 0
 
     def note(self, state: str, path: str, detail: str) -> None:
         """Count and keep one difference."""
         self.counts[state] += 1
         self.differences.append(Difference(state, path, detail))
+
+    def correct(self, state: str, path: str, detail: str) -> None:
+        """Note a difference of a file that was counted as being as it should."""
+        self.counts["same"] -= 1
+        self.note(state, path, detail)
 
 
 def verify_roots(
@@ -48,10 +60,13 @@ def verify_roots(
     places: Sequence[Path] = (),
     arguments: str = "",
     listener: Listener = ignore,
+    *,
+    digest: bool = False,
 ) -> Verified:
     """Compare the catalogue with the disk by name, size and time, everywhere or at `places`.
 
-    Files are not opened.
+    Files are not opened, but for archives that have changed, which are listed. With `digest` all
+    files that have one are read to their end and held against it.
 
     Raises
     ------
@@ -74,16 +89,25 @@ def verify_roots(
     with runs.recorded(catalogue, "verify", arguments) as run:
         run.counts = lambda: dict(result.counts)
         listener(Started(STAGE, None, "files"))
-        for place in chosen:
-            _verify_place(catalogue, place, result, listener)
+        with Archives() as archives:
+            for place in chosen:
+                _verify_place(catalogue, place, archives, result, listener)
+        if digest:
+            with Opener() as opener:
+                for place in chosen:
+                    prove_place(catalogue, place, opener, result)
         listener(Finished(STAGE, result.counts.total()))
     return result
 
 
 def _verify_place(
-    catalogue: Catalogue, place: roots.Place, result: Verified, listener: Listener
+    catalogue: Catalogue,
+    place: roots.Place,
+    archives: Archives,
+    result: Verified,
+    listener: Listener,
 ) -> None:
-    known = stored_files.known_files(catalogue, place.root_ref, place.below)
+    known = known_files(catalogue, place)
     root = place.root_path.rstrip("/")
     owned = {absolute_text(path) for path in catalogue.own_paths}
     row = next(known, None)
@@ -97,7 +121,7 @@ def _verify_place(
         if entry is None:
             break
         while row is not None and row.path < entry.path:
-            _missing(row, root, result)
+            _unmet(row, place.root_path, archives, result)
             row = next(known, None)
         if entry.kind is Kind.UNLISTED:
             result.note("unknown", f"{root}/{entry.path}", entry.reason)
@@ -124,7 +148,7 @@ def _verify_place(
         if result.counts.total() % BATCH_FILES == 0:
             listener(Progress(STAGE, result.counts.total(), None))
     while row is not None:
-        _missing(row, root, result)
+        _unmet(row, place.root_path, archives, result)
         row = next(known, None)
 
 
@@ -132,9 +156,17 @@ _KNOWN_MISSING = "known as missing"
 _GONE = "it is in the catalogue and not on disk"
 
 
-def _missing(row: stored_files.KnownFile, root: str, result: Verified) -> None:
-    detail = _KNOWN_MISSING if row.status == Status.MISSING else _GONE
-    result.note("missing", f"{root}/{row.path}", detail)
+def _unmet(row: stored_files.KnownFile, root: str, archives: Archives, result: Verified) -> None:
+    """Note a known file that is not in its folder: it is missing, or a member of an archive."""
+    full = f"{root.rstrip('/')}/{row.path}"
+    if row.status == Status.MISSING:
+        result.note("missing", full, _KNOWN_MISSING)
+    elif (found := archives.state(root, row.path, row.size_bytes, row.mtime_ns)) is None:
+        result.note("missing", full, _GONE)
+    elif found.state == "same":
+        result.counts["same"] += 1
+    else:
+        result.note(found.state, full, found.detail)
 
 
 def _change(before: int | None, now: int) -> str:
@@ -144,9 +176,16 @@ def _change(before: int | None, now: int) -> str:
 
 
 def verify_selection(
-    catalogue: Catalogue, selection: Selection, arguments: str = "", listener: Listener = ignore
+    catalogue: Catalogue,
+    selection: Selection,
+    arguments: str = "",
+    listener: Listener = ignore,
+    *,
+    digest: bool = False,
 ) -> Verified:
     """Compare the files of the selected instances with the disk by name, size and time.
+
+    With `digest` those that have one are read to their end and held against it, too.
 
     Raises
     ------
@@ -157,15 +196,28 @@ def verify_selection(
     with runs.recorded(catalogue, "verify", arguments) as run:
         run.counts = lambda: dict(result.counts)
         listener(Started(STAGE, None, "files"))
-        for candidate in fetch.candidates(catalogue, selection):
-            _verify_candidate(candidate, result)
+        with Archives() as archives, Opener() as opener:
+            for candidate in fetch.candidates(catalogue, selection):
+                _verify_candidate(candidate, archives, result)
+                if digest:
+                    prove_candidate(candidate, opener, result)
         listener(Finished(STAGE, result.counts.total()))
     return result
 
 
-def _verify_candidate(candidate: fetch.Candidate, result: Verified) -> None:
+def _verify_candidate(candidate: fetch.Candidate, archives: Archives, result: Verified) -> None:
     for file in candidate.files:
         full = f"{file.root.rstrip('/')}/{file.path}"
+        found = archives.state(file.root, file.path, file.size_bytes, file.mtime_ns)
+        if found is not None and file.status is Status.MISSING:
+            result.note("missing", full, _KNOWN_MISSING)
+            continue
+        if found is not None and found.state != "same":
+            result.note(found.state, full, found.detail)
+            continue
+        if found is not None:
+            result.counts["same"] += 1
+            continue
         try:
             status = os.stat(on_disk(file.root, file.path))  # noqa: PTH116
         except OSError as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,22 +11,22 @@ from pathlib import Path
 
 from catalog.dicom import claims as dicom_claims
 from catalog.dicom.claims import claims
-from catalog.dicom.dictionary import keyword
 from catalog.dicom.elements import dictionary_vr
 from catalog.dicom.header import Header, read_header
 from catalog.dicom.values import character_sets, text
-from catalog.errors import HeaderError, NotDicom
+from catalog.errors import DicomdirError, HeaderError, NotDicom
 from catalog.events import Finished, Listener, Progress, Started, ignore
 from catalog.files.medium import content, medium_at
-from catalog.files.paths import absolute_text, on_disk
+from catalog.files.paths import absolute_text, on_disk, to_text
 from catalog.fileset.file_id import Listing, resolve
 from catalog.fileset.medium import dicomdir_names
 from catalog.fileset.profiles import check_profile, profile_named
-from catalog.fileset.reader import read
+from catalog.fileset.reader import read, refused
 from catalog.fileset.records import RECORD_TYPES
 from catalog.fileset.tree import Record, paths
 from catalog.findings import Finding, Severity
 from catalog.verifying import annex_f
+from catalog.verifying.agreement import Keys
 
 STAGE = "Verifying"
 BATCH_RECORDS = 200
@@ -142,9 +143,14 @@ class _Proving:
 
     def __init__(self, path: Path, thorough: bool) -> None:
         self.medium = medium_at(path, dicomdir_names)
-        self.directory = read(content(self.medium.dicomdir))
+        try:
+            self.directory = read(content(self.medium.dicomdir))
+        except DicomdirError as exc:
+            raise exc.of(to_text(str(self.medium.dicomdir))) from exc
         self.thorough = thorough
-        self.keys = _Keys()
+        self._root = absolute_text(self.medium.folder)
+        self._real = os.path.realpath(self.medium.folder)
+        self.keys = Keys()
         self.wanted = dicom_claims.WANTED | (annex_f.WANTED if thorough else frozenset())
 
     def run(self, listener: Listener) -> MediumVerified:
@@ -154,6 +160,7 @@ class _Proving:
         if self.thorough:
             result.findings += annex_f.of_medium(medium, directory)
         listing = Listing(medium.files)
+        already_refused = refused(directory)
         named: dict[str, int] = {}
         offsets: list[int] = []
         total = len(directory.entries)
@@ -175,12 +182,18 @@ class _Proving:
                         findings.append(_named_twice(found, named[found], offsets[-1]))
                     named.setdefault(found, offsets[-1])
                     findings += self._compare(found, chain, offsets)
-                result.findings += findings
-                result.right += not any(f.severity is Severity.ERROR for f in findings)
+                result.findings += (
+                    f
+                    for f in findings
+                    if f.code != "file-id-unsafe" or offsets[-1] not in already_refused
+                )
+                result.right += not any(
+                    f.severity is Severity.ERROR or f.code == "link-out" for f in findings
+                )
             if position % BATCH_RECORDS == 0:
                 listener(Progress(STAGE, position, total))
         result.findings += self.keys.findings()
-        result.findings += self._unnamed({medium.dicomdir.name, *named})
+        result.findings += self._unnamed({to_text(medium.dicomdir.name), *named})
         listener(Finished(STAGE, total))
         return result
 
@@ -188,6 +201,9 @@ class _Proving:
         self, path: str, chain: Sequence[Record], offsets: Sequence[int]
     ) -> Iterator[Finding]:
         """Yield what differs between a record and the file that it names; note how keys compare."""
+        if self._leads_out(path):
+            yield _link_out(path, offsets[-1])
+            return
         try:
             header = self._header(path)
         except (HeaderError, OSError) as exc:
@@ -198,7 +214,7 @@ class _Proving:
             return
         yield from _references(header, chain[-1], path, offsets[-1])
         if self.thorough:
-            yield from annex_f.of_file(self.medium, path, header, chain[-1], offsets[-1])
+            yield from annex_f.of_file(path, header, chain[-1], offsets[-1])
         header_encodings = character_sets(header.elements)
         for each, offset in zip(chain, offsets, strict=True):
             encodings = character_sets({e.tag: e for e in each.keys if e.tag == 0x00080005})
@@ -218,12 +234,22 @@ class _Proving:
 
     def _header(self, path: str) -> Header:
         entry = self.medium.files[path]
-        with open(on_disk(absolute_text(self.medium.folder), path), "rb") as stream:  # noqa: PTH123
+        with open(on_disk(self._root, path), "rb") as stream:  # noqa: PTH123
             return read_header(stream, entry.size_bytes, self.wanted)
+
+    def _leads_out(self, path: str) -> bool:
+        """Return whether the file is a link to a place outside of the medium; such are never opened."""
+        full = on_disk(self._root, path)
+        if not os.path.islink(full):  # noqa: PTH114 - the name may not be UTF-8
+            return False
+        return os.path.commonpath((self._real, os.path.realpath(full))) != self._real
 
     def _unnamed(self, named: set[str]) -> Iterator[Finding]:
         """Yield a finding for each DICOM file that no record names."""
         for path in sorted(set(self.medium.files) - named):
+            if self._leads_out(path):
+                yield _link_out(path, None)
+                continue
             try:
                 header = self._header(path)
             except NotDicom:
@@ -257,49 +283,11 @@ def _references(header: Header, record: Record, path: str, offset: int) -> Itera
             yield Finding("reference-wrong", Severity.ERROR, message, path, "PS3.3 F.3.2.2", offset)
 
 
+def _link_out(path: str, offset: int | None) -> Finding:
+    message = "The file is a link that leads out of the medium; it was not opened."
+    return Finding("link-out", Severity.WARNING, message, path, "PS3.10 §8.1", offset)
+
+
 def _named_twice(path: str, first: int, offset: int) -> Finding:
     message = f"The record at byte {first} names this file, too."
     return Finding("file-shared", Severity.ERROR, message, path, "PS3.3 F.2.1", offset)
-
-
-@dataclass(slots=True)
-class _Key:
-    """How one key of one record compares with the files below it."""
-
-    record_type: str
-    agreeing: int = 0
-    differing: int = 0
-    first: str = ""
-
-
-class _Keys:
-    """Compares keys of records with all files below them: a PATIENT record has one name, its files may have two."""
-
-    def __init__(self) -> None:
-        self._keys: dict[tuple[int, int], _Key] = {}
-
-    def note(self, offset: int, record_type: str, tag: int, path: str, agrees: bool) -> None:
-        key = self._keys.setdefault((offset, tag), _Key(record_type))
-        if agrees:
-            key.agreeing += 1
-        else:
-            key.differing += 1
-            key.first = key.first or path
-
-    def findings(self) -> Iterator[Finding]:
-        """Yield a finding for each key from which files differ: a warning if none agrees, else a note."""
-        for (offset, tag), key in self._keys.items():
-            if not key.differing:
-                continue
-            what = f"{keyword(tag)} in the {key.record_type} record is not that of"
-            if key.agreeing:
-                severity = Severity.NOTE
-                message = f"{what} {key.differing} of {key.agreeing + key.differing} files below it: the files disagree among themselves."
-            else:
-                severity = Severity.WARNING
-                message = (
-                    f"{what} the file."
-                    if key.differing == 1
-                    else f"{what} any of {key.differing} files below it."
-                )
-            yield Finding("key-differs", severity, message, key.first, "PS3.3 F.5", offset)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from catalog.database import roots, runs
+from catalog.attributes import Further
+from catalog.database import attribute_sets, roots, runs
 from catalog.database.catalogue import Catalogue
 from catalog.database.upsert import RowWriter
 from catalog.entities import Claims, Instance, Patient, Reading, Series, StoredFile, Study
@@ -46,12 +47,14 @@ def store(
     *,
     root: str = "/archive",
     batches: Sequence[int] = (),
+    further: Sequence[Further] = (),
 ) -> None:
-    """Store readings in one run, in batches of these sizes and the rest in one."""
+    """Store readings in one run, in batches of these sizes and the rest in one; `further` was asked for."""
     with runs.recorded(catalogue, "index", "test") as run:
         with catalogue.write() as connection:
             root_ref = roots.place_for(connection, root).root_ref
-        writer = RowWriter(run.ref)
+            asked = attribute_sets.set_ref(connection, further)
+        writer = RowWriter(run.ref, asked)
         waiting = list(readings)
         for size in (*batches, len(waiting)):
             batch, waiting = waiting[:size], waiting[size:]

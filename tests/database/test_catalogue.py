@@ -104,15 +104,13 @@ def test_a_place_below_a_file(tmp_path: Path) -> None:
         open_catalogue(tmp_path / "file" / "a.db", create=True)
 
 
-def test_newer_and_older_revisions(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_newer_and_older_revisions(path: Path) -> None:
     set_revision(path, "9999")
     with pytest.raises(SchemaTooNew, match="9999"):
         open_catalogue(path)
     with pytest.raises(SchemaTooNew):
         migrate.upgrade(path)
     set_revision(path, "0001")
-    monkeypatch.setattr(opening, "HEAD", "0002")
-    monkeypatch.setattr(opening, "KNOWN_REVISIONS", ("0001", "0002"))
     with pytest.raises(SchemaTooOld, match="dcat db upgrade"):
         open_catalogue(path)
 
@@ -256,7 +254,7 @@ def test_the_lock_of_a_killed_process_is_free(catalogue: Catalogue) -> None:
         catalogue.mark_dead_runs()
     with catalogue.read() as connection:
         assert connection.execute(select(models.run.c.outcome)).scalars().all() == ["killed"]
-    assert [outcome for _, _, outcome in health.last_runs(catalogue)] == ["killed"]
+    assert [run.outcome.value for run in runs.listed(catalogue)] == ["killed"]
 
 
 # -- backups and upgrades --------------------------------------------------------------------------
@@ -301,16 +299,16 @@ BAD_REFERENCE = """op.execute("INSERT INTO file (root_ref, path, status, first_r
 
 
 def next_revision(monkeypatch: pytest.MonkeyPatch, folder: Path, body: str) -> None:
-    """Make this dcat one that needs revision 0002, whose migration does `body`."""
+    """Make this dcat one that needs revision 0003, whose migration does `body`."""
     if not folder.exists():
         shutil.copytree(ROOT / "migrations", folder)
-    (folder / "versions" / "0002_next.py").write_text(
-        f'from alembic import op\nrevision = "0002"\ndown_revision = "0001"\n\n\ndef upgrade():\n    {body}\n',
+    (folder / "versions" / "0003_next.py").write_text(
+        f'from alembic import op\nrevision = "0003"\ndown_revision = "0002"\n\n\ndef upgrade():\n    {body}\n',
         encoding="utf-8",
     )
     monkeypatch.setattr(migrate, "migrations_folder", lambda: folder)
-    monkeypatch.setattr(opening, "HEAD", "0002")
-    monkeypatch.setattr(opening, "KNOWN_REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(opening, "HEAD", "0003")
+    monkeypatch.setattr(opening, "KNOWN_REVISIONS", ("0001", "0002", "0003"))
 
 
 def test_an_upgrade_backs_up_first(

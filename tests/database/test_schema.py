@@ -14,10 +14,11 @@ from sqlalchemy import Table, create_engine
 
 from catalog.attributes import at
 from catalog.database import catalogue as opening
-from catalog.database import fetch, migrate, models, schema_doc
+from catalog.database import fetch, make, models, schema_doc
 from catalog.entities import Level
+from tests.database.test_migrations import migrated
 
-ALL_TABLES = ["export", "export_item", "discrepancy", "file", "fileset", "fileset_record", "finding", "instance", "patient", "root", "run", "series", "study"]  # fmt: skip
+ALL_TABLES = ["attribute_set", "export", "export_item", "discrepancy", "file", "fileset", "fileset_record", "finding", "instance", "patient", "root", "run", "series", "study"]  # fmt: skip
 SCHEMA_PAGE = Path(__file__).parents[2] / "docs" / "schema.md"
 
 
@@ -42,8 +43,10 @@ def test_a_table_has_every_attribute_of_its_level(level: Level) -> None:
         assert attribute.keyword in (table.c[attribute.column].comment or "")
 
 
-def test_the_migrations_make_exactly_the_models(empty_catalogue: Path) -> None:
-    engine = create_engine(f"sqlite:///{empty_catalogue}")
+def test_the_migrations_make_exactly_the_models(tmp_path: Path) -> None:
+    path = tmp_path / "migrated.db"
+    migrated(path, "head")
+    engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True, "include_name": lambda name, kind, parents: name != "alembic_version"})  # fmt: skip
         assert compare_metadata(context, models.metadata) == []
@@ -51,7 +54,7 @@ def test_the_migrations_make_exactly_the_models(empty_catalogue: Path) -> None:
 
 
 def test_the_revision_is_the_last_of_the_migrations() -> None:
-    script = ScriptDirectory(str(migrate.migrations_folder()))
+    script = ScriptDirectory(str(make.migrations_folder()))
     assert script.get_heads() == [opening.HEAD]
     assert [r.revision for r in script.walk_revisions()][::-1] == list(opening.KNOWN_REVISIONS)
 

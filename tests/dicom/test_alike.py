@@ -13,9 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.attributes import further
 from catalog.dicom.alike import HeaderReader
-from catalog.dicom.claims import WANTED
+from catalog.dicom.claiming import ClaimsMaker
+from catalog.dicom.claims import WANTED, claims, wanted
 from catalog.dicom.header import read_header
+from catalog.entities import Level
 from catalog.errors import HeaderError
 from tests.dicom.part10 import (
     DEFLATED,
@@ -33,6 +36,17 @@ from tests.dicom.test_against_pydicom import roots
 PRIVATE_LONG = 0x00191010
 REFERENCES = 0x00081140
 REQUEST = 0x00400275
+FURTHER = (
+    further("00191010", (PRIVATE_LONG,), "OB", "1", Level.INSTANCE),
+    further("PatientAge", (0x00101010,), "AS", "1", Level.STUDY),
+    further(
+        "RequestAttributesSequence.ReferencedSOPInstanceUID",
+        (REQUEST, 0x00081155),
+        "UI",
+        "1",
+        Level.SERIES,
+    ),
+)
 WITH_SEQUENCES = WANTED | {REQUEST}
 
 
@@ -166,13 +180,13 @@ def test_comparing_never_changes_what_is_read(
     for number, content in enumerate(contents):
         paths.append(folder / str(number))
         paths[-1].write_bytes(content)
-    for wanted in (
+    for tags in (
         WANTED,
         WITH_SEQUENCES,
         WANTED | {REFERENCES, PRIVATE_LONG},
         WANTED | {0xFFFCFFFC},
     ):
-        assert_same(paths, wanted)
+        assert_same(paths, tags)
     for path in paths:
         path.unlink()
 
@@ -250,8 +264,8 @@ def test_undefined_lengths_and_sequences_that_vary(tmp_path: Path) -> None:
         )
         paths.append(tmp_path / f"{number:02}")
         paths[-1].write_bytes(part10(body, instance=f"1.2.3.4.{number}"))
-    for wanted in (WANTED, WANTED | {REFERENCES}, WANTED | {0x00081199}):
-        assert assert_same(paths, wanted).alike >= 27
+    for tags in (WANTED, WANTED | {REFERENCES}, WANTED | {0x00081199}):
+        assert assert_same(paths, tags).alike >= 27
     assert UNDEFINED == 0xFFFFFFFF
 
 
@@ -269,3 +283,55 @@ def test_real_files(root: Path, least: int, capsys: pytest.CaptureFixture[str]) 
             f"element, {reader.anew} anew",
             end="",
         )
+
+
+# -- claims --------------------------------------------------------------------------------
+
+
+def assert_same_claims(paths: Sequence[Path]) -> None:
+    for asked in ((), FURTHER):
+        what = wanted(asked)
+        reader, maker = HeaderReader(what.tags), ClaimsMaker(what)
+        for path in paths:
+            try:
+                with opened(path) as fd:
+                    header = reader.read(fd, path.stat().st_size)
+            except HeaderError:
+                continue
+            assert maker.claims(header) == claims(header.elements, header.meta, what), path
+
+
+@settings(deadline=None, max_examples=400)
+@given(contents=st.lists(files(), min_size=2, max_size=12))
+def test_claims_by_comparison_are_those_of_the_whole_header(
+    contents: list[bytes], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("alike")
+    paths = []
+    for number, content in enumerate(contents):
+        paths.append(folder / str(number))
+        paths[-1].write_bytes(content)
+    assert_same_claims(paths)
+    for path in paths:
+        path.unlink()
+
+
+@pytest.mark.parametrize(("root", "least"), list(roots()))
+def test_claims_of_real_files(root: Path, least: int) -> None:
+    paths = sorted(path for path in root.rglob("*") if path.is_file())
+    assert len(paths) >= least
+    assert_same_claims([path for path in paths for _ in (1, 2)])
+
+
+def test_files_of_a_series_share_their_patient_study_and_series(tmp_path: Path) -> None:
+    reader, maker = HeaderReader(WANTED), ClaimsMaker(wanted(()))
+    seen = []
+    for path in series(tmp_path, 9):
+        with opened(path) as fd:
+            seen.append(maker.claims(reader.read(fd, path.stat().st_size)).claims)
+    last = seen[-1]
+    assert last is not None
+    shared = [s for s in seen if s is not None and s.series is last.series]
+    assert len(shared) >= 7
+    assert all(s.patient is last.patient and s.study is last.study for s in shared)
+    assert len({s.instance.sop_instance_uid for s in seen if s}) == 9

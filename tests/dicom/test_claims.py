@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from catalog.attributes import ATTRIBUTES
-from catalog.dicom.claims import WANTED, claims
+from catalog.attributes import ATTRIBUTES, Attribute, at
+from catalog.dicom.claims import WANTED, claims, decoder_of
 from catalog.dicom.elements import Element
 from catalog.dicom.sop_classes import NON_PATIENT, is_storage, name
-from catalog.entities import Claims, Instance, Patient, Series, Study
+from catalog.dicom.values import decode_value
+from catalog.entities import Claims, Instance, Level, Patient, Series, Study
+from catalog.normal_forms import normal
 from tests.dicom.part10 import CT, SMALL, encode, part10, read
 
 PALETTE = "1.2.840.10008.5.1.4.39.1"
@@ -304,3 +308,15 @@ def test_the_table_of_sop_classes_agrees() -> None:
     assert {uid for uid, row in table.items() if row["level"] == "root"} == NON_PATIENT
     unknown = [uid for uid in table if name(uid) != uid and not is_storage(uid)]
     assert unknown == []
+
+
+@given(
+    st.sampled_from([a for level in Level for a in at(level) if level is not Level.FILE]),
+    st.text(st.sampled_from("0123456789.+-eE \0\\^:ABab"), max_size=14).map(str.encode)
+    | st.binary(max_size=4).filter(bytes.isascii),
+)
+def test_the_quick_decoders_say_what_the_general_way_says(
+    attribute: Attribute, data: bytes
+) -> None:
+    text = decode_value(attribute.vr, data).text
+    assert decoder_of(attribute)(data) == normal(attribute.vr, attribute.is_multi_valued, text)

@@ -370,6 +370,30 @@ def test_unreferenced_and_dangling_mrdr() -> None:
     directory = read(dicomdir(roots, Layout(physical=[*flatten(roots), mrdr(0)])))
     assert {"dangling-mrdr", "orphan"} <= codes(directory)
     assert shape(directory.fileset.records) == TWO_PATIENTS + " MRDR"
+    assert_no_offsets(directory)
+
+
+def assert_no_offsets(directory: Directory) -> None:
+    """No record keeps an offset: it would mean another record, or none, once it is written again."""
+    for _, record in walk(directory.fileset.records):
+        assert not {0x00041400, 0x00041420, 0x00041504} & {key.tag for key in record.keys}
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["apart", "in-root-chain"])
+@pytest.mark.parametrize("to_itself", [False, True], ids=["to-another", "to-itself"])
+def test_an_mrdr_refers_to_no_mrdr(to_itself: bool, linked: bool) -> None:
+    roots, one, other = two_patients(), mrdr(), mrdr()
+    one.mrdr = one if to_itself else other
+    layout = Layout()
+    if linked:
+        roots += [one, other]
+    else:
+        layout.physical = [*flatten(roots), one, other]
+    directory = read(dicomdir(roots, layout))
+    assert "dangling-mrdr" in codes(directory)
+    assert shape(directory.fileset.records) == TWO_PATIENTS + " MRDR MRDR"  # neither is lost
+    assert len(directory.entries) == count(directory.fileset.records)
+    assert_no_offsets(directory)
 
 
 def test_descending_below_a_private_record() -> None:

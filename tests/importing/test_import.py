@@ -285,6 +285,7 @@ def test_a_file_id_never_leads_out_of_the_medium(
     assert outcome.present == 0
     assert outcome.absent + outcome.refused == 1
     assert outcome.findings
+    assert sum(f.code == "file-id-unsafe" for f in outcome.findings) == outcome.refused  # once each
     for row in rows(catalogue.path, "SELECT path, status FROM file"):
         assert row["status"] == "missing"
         assert ".." not in row["path"].split("/")

@@ -16,10 +16,10 @@ import pytest
 
 from catalog.database import health
 from catalog.database.catalogue import Catalogue, open_catalogue
+from catalog.dicom.alike import HeaderReader
 from catalog.errors import CatalogueBusy, PathError
 from catalog.events import Event, Finished, Noticed, Progress, Started
-from catalog.indexing import journey, pool, reading
-from catalog.indexing.journey import Counts, Settings, index
+from catalog.indexing import Counts, Settings, index, one_run, pool
 from tests import builders, tables
 from tests.indexing import readers
 
@@ -32,7 +32,8 @@ def indexed(catalogue: Catalogue, *paths: Path, **settings: Any) -> Counts:
     done = counts.done
     assert counts.files == sum(done[kind] for kind in ("new", "changed", "unchanged", "returned"))
     assert counts.files == sum(counts.by_status.values())
-    assert done["opened"] <= done["new"] + done["changed"]
+    if not (settings.get("full") or settings.get("prove")):
+        assert done["opened"] <= done["new"] + done["changed"]
     return counts
 
 
@@ -301,18 +302,18 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
     catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (path,) = builders.archive(tmp_path / "a", 1, 1, 1, 1)
-    real = reading.read_header
+    real = HeaderReader.read
 
-    def growing(stream: Any, *rest: Any) -> Any:
-        header = real(stream, *rest)
+    def growing(*arguments: Any) -> Any:
+        header = real(*arguments)
         with path.open("ab") as more:
             more.write(b"\0\0")
         return header
 
-    monkeypatch.setattr(reading, "read_header", growing)
+    monkeypatch.setattr(HeaderReader, "read", growing)
     indexed(catalogue, tmp_path / "a")
     assert [f["code"] for f in sound(catalogue)["finding"]] == ["changed-while-read"]
-    monkeypatch.setattr(reading, "read_header", real)
+    monkeypatch.setattr(HeaderReader, "read", real)
     assert indexed(catalogue, tmp_path / "a").done["changed"] == 1
     assert sound(catalogue)["finding"] == []
 
@@ -432,7 +433,7 @@ def test_a_file_that_kills_its_reader_costs_only_itself(
     monkeypatch.setattr(pool, "read_all", readers.deadly)
     monkeypatch.setattr(pool, "FEW_FILES", 32)
     monkeypatch.setattr(pool, "CHUNK_FILES", 16)
-    monkeypatch.setattr(journey, "CHUNK_FILES", 16)
+    monkeypatch.setattr(one_run, "CHUNK_FILES", 16)
     counts = index(
         catalogue,
         [tmp_path / "many"],

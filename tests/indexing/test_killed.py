@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 import uuid
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from catalog.database import health
 from catalog.database.catalogue import open_catalogue
-from catalog.indexing.journey import Settings, index
+from catalog.indexing import Settings, index, plan, prune
 from tests import tables
 from tests.indexing.test_index import copies
 
@@ -25,13 +26,25 @@ RUN = """
 import sys
 from pathlib import Path
 from catalog.database.catalogue import open_catalogue
-from catalog.indexing.journey import Settings, index
-import catalog.indexing.journey as journey
+from catalog.indexing import Settings, index, one_run
 if __name__ == "__main__":
-    journey.BATCH_FILES = 100
+    one_run.BATCH_FILES = 100
     with open_catalogue(Path(sys.argv[1])) as catalogue:
         print("open", flush=True)
-        index(catalogue, [Path(sys.argv[2])], Settings(jobs=2))
+        index(catalogue, [Path(sys.argv[2])], Settings(jobs=int(sys.argv[3])))
+"""
+PRUNE = """
+import sys
+from datetime import datetime
+from pathlib import Path
+from catalog.database.catalogue import open_catalogue
+from catalog.indexing import plan, prune, pruning
+if __name__ == "__main__":
+    pruning.BATCH_FILES = 20
+    with open_catalogue(Path(sys.argv[1])) as catalogue:
+        agreed = plan(catalogue, [Path(sys.argv[2])], None, datetime.now().astimezone())
+        print("open", flush=True)
+        prune(catalogue, agreed)
 """
 
 pytestmark = pytest.mark.skipif(
@@ -71,7 +84,7 @@ def test_killed_and_run_again(empty_catalogue: Path, tmp_path: Path) -> None:
     interrupted = 0
     for _ in range(6):
         with subprocess.Popen(
-            [sys.executable, str(script), str(killed), str(folder)],
+            [sys.executable, str(script), str(killed), str(folder), moments.choice("128")],
             env=environment,
             stdout=subprocess.PIPE,
         ) as process:
@@ -80,7 +93,7 @@ def test_killed_and_run_again(empty_catalogue: Path, tmp_path: Path) -> None:
             time.sleep(moments.uniform(0, needed_s * 1.2))
             process.kill()
             interrupted += process.wait() == -signal.SIGKILL
-        end = time.monotonic() + 5
+        end = time.monotonic() + 20
         while alive(mark) and time.monotonic() < end:
             time.sleep(0.02)
         assert alive(mark) == [], "workers outlive their run"
@@ -92,3 +105,40 @@ def test_killed_and_run_again(empty_catalogue: Path, tmp_path: Path) -> None:
         assert counts.files == 1500
         assert health.problems(catalogue) == []
     assert tables.dump(killed) == expected
+
+
+def test_pruning_killed_and_done_again(empty_catalogue: Path, tmp_path: Path) -> None:
+    folder, db, fresh = tmp_path / "archive", tmp_path / "c.db", tmp_path / "fresh.db"
+    copies(folder, 1200)
+    shutil.copy(empty_catalogue, db)
+    shutil.copy(empty_catalogue, fresh)
+    with open_catalogue(db) as catalogue:
+        index(catalogue, [folder], Settings())
+        for path in sorted(folder.iterdir())[100:]:
+            path.unlink()
+        index(catalogue, [folder], Settings())
+    with open_catalogue(fresh) as catalogue:
+        index(catalogue, [folder], Settings())
+    script = tmp_path / "prune.py"
+    script.write_text(PRUNE, encoding="utf-8")
+    moments = random.Random(3)
+    left = [1200]
+    for _ in range(5):
+        with subprocess.Popen(
+            [sys.executable, str(script), str(db), str(folder)],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(moments.uniform(0, 0.15))
+            process.kill()
+        with open_catalogue(db) as catalogue:
+            assert health.problems(catalogue) == []
+        left.append(len(tables.dump(db)["file"]))
+        assert left[-1] <= left[-2]
+        assert (left[-1] - 100) % 20 == 0
+    with open_catalogue(db) as catalogue:
+        prune(catalogue, plan(catalogue, [folder], None, datetime.now().astimezone()))
+        assert health.problems(catalogue) == []
+    assert tables.dump(db) == tables.dump(fresh)

@@ -152,6 +152,21 @@ def test_create(tmp_path: Path) -> None:
     assert len(pydicoms(tmp_path / "m")) == 3
 
 
+def test_create_chains_all_patients(tmp_path: Path) -> None:
+    for number in range(1, 5):
+        builders.write(
+            tmp_path / "m" / f"I{number}",
+            PatientID=f"P{number}",
+            StudyInstanceUID=f"1.2.{number}",
+            SeriesInstanceUID=f"1.2.{number}.1",
+            SOPInstanceUID=f"1.2.3.{number}",
+        )
+    create(plan_creation(tmp_path / "m"), UID)
+    agrees(tmp_path / "m", set())
+    assert dcdirdmp(tmp_path / "m").stderr.count("IMAGE") == 4  # it follows the offsets
+    assert len(pydicoms(tmp_path / "m")) == 4
+
+
 def test_create_for_files_of_others(tmp_path: Path) -> None:
     """All that DCMTK put on its medium, under a directory of our own."""
     source = MEDIA["dcmtk-mixed"]

@@ -193,6 +193,23 @@ def test_a_file_without_patient_id_goes_with_its_study(medium: Path, tmp_path: P
     assert [record.type for _, record in rows(medium)].count("PATIENT") == 2
 
 
+def test_invented_patient_ids_differ_from_run_to_run(medium: Path, tmp_path: Path) -> None:
+    for number in (7, 8):
+        source = new_file(
+            tmp_path / str(number),
+            PatientID="",
+            StudyInstanceUID=f"{number}.1",
+            SeriesInstanceUID=f"{number}.1.1",
+            SOPInstanceUID=f"1.2.3.{number}",
+        )
+        add(plan_addition(medium, [source], UID))
+    patient_ids = [
+        record.plain(0x00100020) for _, record in rows(medium) if record.type == "PATIENT"
+    ]
+    assert len(patient_ids) == len(set(patient_ids)) == 4
+    assert all(patient_ids)
+
+
 def test_another_name_than_the_record_is_said_and_the_record_stays(
     medium: Path, tmp_path: Path
 ) -> None:

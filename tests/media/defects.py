@@ -218,6 +218,16 @@ def dangling_mrdr(m: Medium) -> None:
     m.image(1).without(0x00041500, 0x00041510, 0x00041511, 0x00041512).mrdr = 50_000
 
 
+@defect("dangling-mrdr")
+def an_mrdr_offset_of_zero(m: Medium) -> None:
+    m.image(1).mrdr = 0
+
+
+@defect("dangling-mrdr")
+def an_mrdr_offset_that_leads_to_no_mrdr(m: Medium) -> None:
+    m.image(1).mrdr = m.image(2)
+
+
 # The file as such.
 
 
@@ -355,7 +365,7 @@ file_id(b"..\\DICOM\\IM1", "DICOM/IM1", "file-id-unsafe", "file-unnamed")
 file_id(b".\\IM1", "IM1", "file-id-unsafe", "file-unnamed")
 file_id(b"DICOM\\IMAGE0001", "DICOM/IMAGE0001", "file-id-illegal", error=False)
 file_id(b"A\\B\\C\\D\\E\\F\\G\\H\\I", "A/B/C/D/E/F/G/H/I", "file-id-illegal", error=False)
-file_id(b"", "DICOM/IM1", "key-empty", "file-id-unsafe", "file-unnamed")
+file_id(b"", "DICOM/IM1", "key-empty", "file-unnamed")
 file_id(b"DICOM\\IM1", None, "file-missing")
 file_id(b"DICOM", "DICOM/IM1", "file-missing", "file-unnamed")
 file_id(
@@ -389,6 +399,14 @@ def a_link_out_of_the_medium(m: Medium) -> None:
     m.names[1] = None
     (m.folder / "DICOM").mkdir(parents=True)
     (m.folder / "DICOM" / "IM1").symlink_to(outside)
+
+
+@defect("link-out", error=False)
+def a_link_out_of_the_medium_that_no_record_names(m: Medium) -> None:
+    outside = m.folder.parent / "outside"
+    builders.write(outside, **values_of(1) | {"SOPInstanceUID": "1.2.3.9"})
+    (m.folder / "DICOM").mkdir(parents=True)
+    (m.folder / "DICOM" / "EXTRA").symlink_to(outside)
 
 
 @defect("file-unnamed")

@@ -1,0 +1,52 @@
+"""What the commands that write a DICOMDIR say on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from catalog.findings import Finding
+    from catalog.maintaining import LeftOut, Updated
+
+SHOWN = 20
+"""How many of what is listed for one reason are shown."""
+
+
+def say_left_out(left_out: Sequence[LeftOut]) -> None:
+    """Say what has no place in the directory: the first of each kind, then how many more."""
+    from itertools import groupby
+
+    from catalog.cli.render import plain, say
+
+    for code, group in groupby(
+        sorted(left_out, key=lambda out: (out.code, out.place)), key=lambda out: out.code
+    ):
+        members = list(group)
+        for out in members[:SHOWN]:
+            say(f"  {code}: {plain(out.place)}: {plain(out.reason)}")
+        if len(members) > SHOWN:
+            say(f"  {code}: {len(members) - SHOWN:,} more")
+
+
+def say_findings(findings: Sequence[Finding]) -> None:
+    from catalog.cli.import_ import show_findings
+
+    if findings:
+        show_findings(list(findings), every=False)
+
+
+def say_repairs(findings: Sequence[Finding]) -> None:
+    from catalog.cli.render import say
+
+    if findings:
+        say("Repaired or not carried over:")
+        say_findings(findings)
+
+
+def say_backup(done: Updated) -> None:
+    """Say where the DICOMDIR that was replaced is kept."""
+    from catalog.cli.render import path_text, say
+
+    if done.backup is not None:
+        say(f"The old DICOMDIR is kept as {path_text(done.backup)}.")

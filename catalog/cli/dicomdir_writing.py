@@ -1,0 +1,275 @@
+"""dcat dicomdir create, add and remove: the commands that write a DICOMDIR."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from catalog.cli.dicomdir_reading import Medium
+from catalog.cli.dicomdir_saying import (
+    SHOWN,
+    say_backup,
+    say_findings,
+    say_left_out,
+    say_repairs,
+)
+
+if TYPE_CHECKING:
+    from catalog.maintaining import LeftOut
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")]
+Repair = Annotated[
+    bool,
+    typer.Option(
+        "--repair", help="Change a damaged DICOMDIR all the same, and say what is repaired."
+    ),
+]
+
+
+def create_(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The folder whose files get a DICOMDIR.")
+    ],
+    file_set_id: Annotated[
+        str | None,
+        typer.Option(
+            "--file-set-id", metavar="ID", help="File-set ID: up to 16 of A-Z, 0-9 and _."
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help="Hold every file against this Application Profile, such as STD-GEN-CD, before anything is written; list what does not fit.",
+        ),
+    ] = None,
+    rename: Annotated[
+        bool,
+        typer.Option(
+            "--rename",
+            help="Rename files whose names are no File IDs; the mapping is written first and printed.",
+        ),
+    ] = False,
+    undo_rename: Annotated[
+        bool,
+        typer.Option(
+            "--undo-rename",
+            help="Give renamed files their old names back; the DICOMDIR is kept as a backup.",
+        ),
+    ] = False,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="Replace a DICOMDIR that is there; the old one is kept beside it."
+        ),
+    ] = False,
+    partial: Annotated[
+        bool,
+        typer.Option(
+            "--partial",
+            help="Write it although some DICOM files can have no record (against PS3.3 F.2.1); exit code 3.",
+        ),
+    ] = False,
+    dry_run: DryRun = False,
+) -> int:
+    """Make a DICOMDIR for the files of a folder, which stay in place.
+
+    Every header is read. Unless --partial is given nothing is written when a DICOM file could not
+    be referenced: a directory must name them all (PS3.3 F.2.1). The DICOMDIR is written last and at once.
+    """
+    from catalog.cli import progress
+    from catalog.cli.render import counted, path_text, plain, say, size_text
+    from catalog.errors import FileSetError, SelectionError
+    from catalog.fileset.file_id import is_file_set_id
+    from catalog.fileset.tree import walk
+    from catalog.maintaining import create, plan_creation, undo_renames
+    from catalog.maintaining.creating import refused
+
+    if file_set_id is not None and not is_file_set_id(file_set_id):
+        raise SelectionError(
+            f"{file_set_id!r} is no File-set ID: up to 16 of A-Z, 0-9 and _ (PS3.10 §8.1).",
+            file_set_id,
+        )
+    if undo_rename:
+        if rename or replace or partial or dry_run or file_set_id or profile is not None:
+            raise SelectionError("--undo-rename goes with no other option.")
+        back, backup = undo_renames(folder)
+        for old, new in back:
+            print(f"{plain(old)}\t{plain(new)}")  # noqa: T201
+        say(f"{counted(len(back), 'file')} renamed back.")
+        if backup is not None:
+            say(f"The DICOMDIR, which named them otherwise, is kept as {path_text(backup)}.")
+        return 0
+    if profile is not None:
+        from catalog.fileset.profiles import profile_named
+
+        profile = profile_named(profile).name  # before every header is read
+    misfits: list[LeftOut] = []
+    with progress.shown() as listener:
+        plan = plan_creation(folder, renaming=rename, listener=listener)
+        if profile is not None:
+            from catalog.maintaining import leave_out_misfits
+
+            misfits = leave_out_misfits(plan, profile, listener)
+    say_left_out([*plan.illegal, *plan.left_out])
+    for old, new in plan.renames:
+        print(f"{plain(old)}\t{plain(new)}")  # noqa: T201
+    amount = (
+        f"{counted(len(plan.items), 'file')}, {size_text(sum(c.size_bytes for c, _ in plan.items))}"
+    )
+    if misfits and not partial:
+        number = len({each.place for each in misfits})
+        raise FileSetError(
+            f"{number:,} of {counted(number + len(plan.items), 'file')} {'does' if number == 1 else 'do'} not fit {profile}. Take them away, or leave them out of the DICOMDIR with --partial; `dcat export --profile` writes keys and icons that are lacking. Nothing was written."
+        )
+    if dry_run:
+        refusal = refused(plan, replace=replace, partial=partial)
+        say(refusal or f"{amount}, would be named by a DICOMDIR. Nothing was written.")
+        return 1 if refusal else 3 if plan.left_out else 0
+    done = create(plan, _new_uid(), file_set_id, replace=replace, partial=partial)
+    say_findings(plan.findings)
+    if plan.renames:
+        say(
+            f"{counted(len(plan.renames), 'file')} renamed; the mapping is in {path_text(folder / 'dcat-renames.ndjson')}, and --undo-rename takes it back."
+        )
+    records = sum(1 for _ in walk(done.fileset.records))
+    say(
+        f"{path_text(folder / 'DICOMDIR')} has {counted(records, 'record')} for {amount}."
+        + (f" {counted(plan.others, 'other file')} not DICOM." if plan.others else "")
+    )
+    if done.backup is not None:
+        say(f"The old DICOMDIR is kept as {path_text(done.backup)}.")
+    return 3 if plan.left_out else 0
+
+
+def add_(
+    path: Medium,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILES...", help="DICOM files, or folders of them.")
+    ],
+    repair: Repair = False,
+    dry_run: DryRun = False,
+) -> int:
+    """Copy files into a File-set and name them in its DICOMDIR; files on the medium stay in place.
+
+    What was in the DICOMDIR stays as it is, in its order. The old DICOMDIR is kept beside the new.
+    """
+    from catalog.cli import progress
+    from catalog.cli.render import counted, plain, say
+    from catalog.maintaining import add, plan_addition
+
+    with progress.shown() as listener:
+        plan = plan_addition(path, files, _new_uid(), repair=repair, listener=listener)
+    for place, name in plan.already[:SHOWN]:
+        say(f"  already there: {plain(place)} is {plain(name)}")
+    if len(plan.already) > SHOWN:
+        say(f"  already there: {len(plan.already) - SHOWN:,} more")
+    say_left_out(plan.left_out)
+    if not plan.items:
+        say("Nothing is to be added; nothing was written.")
+        return 3 if plan.left_out else 0
+    if dry_run:
+        say_repairs(plan.opened.repairs)
+        for item in plan.items:
+            print(f"{plain(item.candidate.place)}\t{item.file_id.path}")  # noqa: T201
+        say(f"{counted(len(plan.items), 'file')} would be added. Nothing was written.")
+        return 3 if plan.left_out else 0
+    with progress.shown() as listener:
+        done = add(plan, listener)
+    for place, file_id, _ in done.added:
+        print(f"{plain(place)}\t{file_id.path}")  # noqa: T201
+    say_findings(done.findings)
+    say_left_out(done.failed)
+    say_repairs(plan.opened.repairs if done.added else [])
+    in_place = sum(was for _, _, was in done.added)
+    say(
+        f"{counted(len(done.added), 'file')} added"
+        + (f", {in_place:,} of them where they were" if in_place else "")
+        + "."
+    )
+    say_backup(done)
+    return 3 if plan.left_out or done.failed else 0
+
+
+def remove_(
+    path: Medium,
+    selectors: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SELECTOR...", help="Study, Series or SOP Instance UIDs, or File IDs."
+        ),
+    ],
+    delete_files: Annotated[
+        bool, typer.Option("--delete-files", help="Delete the files, too.")
+    ] = False,
+    move_files: Annotated[
+        Path | None,
+        typer.Option(
+            "--move-files", metavar="FOLDER", help="Move the files out of the medium, below FOLDER."
+        ),
+    ] = None,
+    keep_files: Annotated[
+        bool,
+        typer.Option(
+            "--keep-files",
+            help="Leave the files, which breaks PS3.3 F.2.1 until they are taken away; exit code 3.",
+        ),
+    ] = False,
+    repair: Repair = False,
+    dry_run: DryRun = False,
+) -> int:
+    """Take records out of a DICOMDIR, with what is below them and parents that become empty.
+
+    A DICOMDIR must name every DICOM file of its File-set (PS3.3 F.2.1), so say what becomes of the
+    files: --delete-files, --move-files or --keep-files. The DICOMDIR is changed first.
+    """
+    from catalog.cli import progress
+    from catalog.cli.render import counted, plain, say
+    from catalog.errors import SelectionError
+    from catalog.maintaining import Fate, plan_removal, remove
+
+    if delete_files + keep_files + (move_files is not None) > 1:
+        raise SelectionError("Name one of --delete-files, --move-files and --keep-files.")
+    plan = plan_removal(path, selectors, _new_uid(), repair=repair)
+    if plan.missing:
+        say(f"{counted(plan.missing, 'file')} of these records are not on the medium.")
+    if dry_run:
+        say_repairs(plan.opened.repairs)
+        for file in plan.files:
+            print(plain(file))  # noqa: T201
+        say(
+            f"{counted(len(plan.records), 'record')} and {counted(len(plan.files), 'file')} would go. Nothing was written."
+        )
+        return 0
+    chosen = delete_files or keep_files or move_files is not None
+    if plan.files and not chosen:
+        raise SelectionError(
+            f"Say what becomes of {counted(len(plan.files), 'file')}: --delete-files, --move-files FOLDER, or --keep-files, which leaves DICOM files that no record names (against PS3.3 F.2.1). Nothing was changed."
+        )
+    fate = (
+        Fate.DELETE
+        if delete_files
+        else Fate.KEEP
+        if keep_files or move_files is None
+        else Fate.MOVE
+    )
+    with progress.shown() as listener:
+        done = remove(plan, fate, move_files, listener)
+    for file in plan.files:
+        print(plain(file))  # noqa: T201
+    say_left_out(done.failed)
+    say_repairs(plan.opened.repairs)
+    word = {Fate.DELETE: "deleted", Fate.MOVE: "moved", Fate.KEEP: "left where they are"}[fate]
+    number = len(plan.files) if fate is Fate.KEEP else len(done.files)
+    say(f"{counted(len(done.removed), 'record')} removed, {counted(number, 'file')} {word}.")
+    say_backup(done)
+    return 3 if done.failed or (fate is Fate.KEEP and plan.files) else 0
+
+
+def _new_uid() -> str:
+    import uuid
+
+    return f"2.25.{uuid.uuid4().int}"

@@ -1,0 +1,49 @@
+"""Ctrl-C in two steps: the first ends the work in order, the second ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from catalog.indexing import Stop
+
+_INTERRUPTED = 130
+_SHOW_CURSOR = b"\x1b[?25h"
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Give what the work asks whether it should stop; Ctrl-C and SIGTERM say so while this lasts.
+
+    The second one ends the process at once. What is in the catalogue then is what was stored, as
+    if it had been killed.
+    """
+    from catalog.indexing import Stop
+
+    stop = Stop()
+
+    def heed(number: int, frame: object) -> None:
+        # Written past Python's streams, which may be in the middle of a line of their own.
+        if stop.wanted:
+            os.write(2, b"\ndcat: ended at once; what was stored is kept.\n")
+            if sys.stderr.isatty():
+                os.write(2, _SHOW_CURSOR)
+            os._exit(_INTERRUPTED)
+        os.write(2, b"\nStopping when the batch under way is stored; again to end at once.\n")
+        stop.ask()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, heed) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

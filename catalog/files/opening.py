@@ -1,0 +1,164 @@
+"""Opening a catalogued file for reading, whether it lies in a folder or in an archive."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import BinaryIO, NamedTuple, cast
+
+from catalog.errors import ArchiveError
+from catalog.files.archives import HEAD_BYTES, Archive, format_of, opened
+from catalog.files.members import Member
+from catalog.files.paths import on_disk, split_member
+
+OPEN_ARCHIVES = 4
+"""How many archives an `Opener` keeps open."""
+
+
+class Source(NamedTuple):
+    """A file as the catalogue names it: `path` is relative to `root`, both in text form."""
+
+    root: str
+    path: str
+
+
+class Opened:
+    """A file that is open for reading.
+
+    Attributes
+    ----------
+    stream:
+        Its bytes. A member of an archive can be sought back only a little.
+    mtime_ns, atime_ns:
+        Of the file, or of the archive that it lies in.
+    """
+
+    def __init__(self, stream: BinaryIO, file: BinaryIO, before: os.stat_result) -> None:
+        self.stream = stream
+        self.mtime_ns, self.atime_ns = before.st_mtime_ns, before.st_atime_ns
+        self._file, self._before = file, before
+        self._is_member = stream is not file
+
+    def is_as_before(self, size_bytes: int) -> bool:
+        """Return whether the file has not changed since it was opened, and has had `size_bytes`."""
+        after = os.fstat(self._file.fileno())
+        same = _version(after) == _version(self._before)
+        return same and (self._is_member or size_bytes == after.st_size)
+
+
+class Opener:
+    """Opens files one after the other; archives stay open in between, and are listed once.
+
+    One member of an archive can be read at a time. Use it in a `with` block.
+    """
+
+    def __init__(self) -> None:
+        self._archives: OrderedDict[str, tuple[BinaryIO, os.stat_result, Archive]] = OrderedDict()
+
+    def __enter__(self) -> Opener:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close all archives."""
+        while self._archives:
+            self._close(next(iter(self._archives)))
+
+    @contextmanager
+    def open(self, source: Source) -> Iterator[Opened]:
+        """Give the file, open for reading.
+
+        Raises
+        ------
+        OSError
+            If it, or its archive, cannot be opened; an `ArchiveError` if the archive has no such
+            member or the member cannot be read.
+        """
+        inside = split_member(source.path)
+        if inside is None:
+            with open_plain(on_disk(source.root, source.path)) as file_in_folder:
+                yield file_in_folder
+            return
+        archive_path, name = inside
+        file, before, archive = self._archive(on_disk(source.root, archive_path), archive_path)
+        with archive.open(name) as stream:
+            yield Opened(cast(BinaryIO, stream), file, before)
+
+    def listing(self, source: Source) -> dict[str, Member]:
+        """Return the members of the archive `source` by name.
+
+        Raises
+        ------
+        OSError
+            If it cannot be opened; an `ArchiveError` if it is no archive, or a damaged one.
+        """
+        _, _, archive = self._archive(on_disk(source.root, source.path), source.path)
+        return archive.listing()
+
+    def _archive(self, path: str, text: str) -> tuple[BinaryIO, os.stat_result, Archive]:
+        """Return the archive at `path`, opened again if another file lies there now."""
+        if path in self._archives:
+            if _version(os.stat(path)) == _version(self._archives[path][1]):  # noqa: PTH116
+                self._archives.move_to_end(path)
+                return self._archives[path]
+            self._close(path)
+        file = cast(BinaryIO, open(path, "rb", buffering=0))  # noqa: SIM115, PTH123
+        try:
+            before = os.fstat(file.fileno())
+            name = text.rpartition("/")[2]
+            kind = format_of(name, file.read(HEAD_BYTES))
+            if kind is None:
+                raise ArchiveError("it is no archive any more")
+            archive = opened(file, before.st_size, name, kind, remembers=True)
+        except BaseException:
+            file.close()
+            raise
+        while len(self._archives) >= OPEN_ARCHIVES:
+            self._close(next(iter(self._archives)))
+        self._archives[path] = file, before, archive
+        return self._archives[path]
+
+    def _close(self, path: str) -> None:
+        self._archives.pop(path)[0].close()
+
+
+def _version(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@contextmanager
+def open_plain(path: str) -> Iterator[Opened]:
+    """Give the file at the file system path `path`, open for reading.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened.
+    """
+    with open(path, "rb", buffering=0) as opened_file:  # noqa: PTH123 - the name may not be UTF-8
+        file = cast(BinaryIO, opened_file)
+        yield Opened(file, file, os.fstat(file.fileno()))
+
+
+@contextmanager
+def open_source(root: str, path: str) -> Iterator[Opened]:
+    """Give the file `path` below `root`, both in text form, open for reading.
+
+    For many files an `Opener` is quicker, as it keeps archives open.
+
+    Raises
+    ------
+    OSError
+        If it, or its archive, cannot be opened; an `ArchiveError` if the archive has no such
+        member or the member cannot be read.
+    """
+    with Opener() as opener, opener.open(Source(root, path)) as file:
+        yield file
