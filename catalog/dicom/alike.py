@@ -54,6 +54,11 @@ _MOST_ELEMENTS = 4096
 _MOST_BYTES = 256 * 1024
 """Bounds of what is remembered of one header; others are read as if there were no memory."""
 
+_A_SERIES = 4
+"""So many files of one series in a row make it worth remembering by itself."""
+
+_SPARE_BYTES = 256
+
 _REMEMBERED = 8
 """Headers kept. Files of several series may lie mixed in one folder."""
 
@@ -108,13 +113,32 @@ class _Part(NamedTuple):
     bytes_in_file: int
 
 
+class _Resembling(NamedTuple):
+    """A header that has the same elements as another, and the tags of those with other values."""
+
+    header: Header
+    parts: list[_Part]
+    differing: frozenset[int]
+
+
 class _Remembered:
     """A header that was read, and how to read those that are like it.
 
-    `shape` is one object for all that have the same elements with other values.
+    `shape` is one object for all that have the same elements with other values; `window` is how
+    many bytes to read first of files like it.
     """
 
-    __slots__ = ("_encoding", "_pieces", "has_matched", "header", "parts", "shape", "varying")
+    __slots__ = (
+        "_encoding",
+        "_pieces",
+        "has_matched",
+        "header",
+        "is_wide",
+        "parts",
+        "shape",
+        "varying",
+        "window",
+    )
 
     def __init__(
         self,
@@ -129,6 +153,9 @@ class _Remembered:
         self.parts = parts
         self.varying = varying
         self.has_matched = False
+        self.window = _window(parts)
+        # Files of other series are like it, too.
+        self.is_wide = _SERIES_INSTANCE_UID in varying
         self._encoding = encoding
         self._pieces = _pieces(parts, varying)
 
@@ -191,8 +218,8 @@ class _Remembered:
         self.has_matched = True
         return self._header(changed, changed_meta)
 
-    def resembled_by(self, fd: int, data: bytes, size_bytes: int) -> _Remembered | None:
-        """Return what to remember of a file that has the same elements, whatever their values."""
+    def resembled_by(self, fd: int, data: bytes, size_bytes: int) -> _Resembling | None:
+        """Return what there is of a file that has the same elements, whatever their values."""
         base = 0
         at = 132
         parts: list[_Part] = []
@@ -247,12 +274,12 @@ class _Remembered:
                     return None
         except (IndexError, struct.error, HeaderError):
             return None
-        varying = self.varying
-        if not self.has_matched or _SERIES_INSTANCE_UID not in differing:
-            # Of one series, or of series of one file each: what differed will differ again.
-            varying |= differing
         header = self._header(changed, changed_meta)._replace(base=None, changed=NO_ELEMENTS)
-        return _Remembered(header, self._encoding, parts, varying, self.shape)
+        return _Resembling(header, parts, frozenset(differing))
+
+    def with_values_of(self, other: _Resembling, varying: frozenset[int]) -> _Remembered:
+        """Return what is remembered of a file that resembles this one."""
+        return _Remembered(other.header, self._encoding, other.parts, varying, self.shape)
 
     def _end_of_value(
         self, fd: int, size_bytes: int, base: int, data: bytes, at: int, kind: int
@@ -323,13 +350,18 @@ class HeaderReader:
         self.anew = 0
         self._remembered: list[_Remembered] = []
         self._in_vain = 0
+        # By shape: what is known to vary between files of one series.
+        self._within: dict[object, frozenset[int]] = {}
+        self._last_series: bytes | None = None
+        self._in_series = 0
 
     def read(self, fd: int, size_bytes: int) -> Header:
         """Return the header of the file open as `fd`: what `read_header` returns, and raises.
 
         `Header.base` is the header that it was found to be like, `None` if there is none.
         """
-        data = _pread(fd, FIRST_WINDOW, 0)
+        window = self._remembered[0].window if self._remembered else FIRST_WINDOW
+        data = _pread(fd, min(window, size_bytes), 0)
         has_prefix = data[128:132] == b"DICM"
         if has_prefix:
             for index, remembered in enumerate(self._remembered):
@@ -339,29 +371,66 @@ class HeaderReader:
                         self._remembered.insert(0, self._remembered.pop(index))
                     self.alike += 1
                     self._in_vain = 0
+                    if remembered.is_wide:
+                        self._narrow(remembered, header, fd, data, size_bytes)
                     return header
-            tried = set()
-            for index, remembered in enumerate(self._remembered):
-                if remembered.shape in tried:
-                    continue
-                tried.add(remembered.shape)
-                resembling = remembered.resembled_by(fd, data, size_bytes)
-                if resembling is not None:
-                    if resembling.varying > remembered.varying:
-                        del self._remembered[index]
-                    self._keep(resembling)
-                    self.resembling += 1
-                    return resembling.header
+            header = self._resembling(fd, data, size_bytes)
+            if header is not None:
+                self.resembling += 1
+                return header
         self.anew += 1
         with FileIO(fd, closefd=False) as stream:
             header = read_header(stream, size_bytes, self.wanted)
             self._in_vain += 1
             # Where no two files are alike, remembering them is work for nothing.
             if has_prefix and (self._in_vain < _PATIENCE or self._in_vain % _PATIENCE == 0):
-                self._remember(header, Source(stream, size_bytes), data)
+                self._remember(header, Source(stream, size_bytes))
         return header
 
-    def _remember(self, header: Header, source: Source, head: bytes) -> None:
+    def _resembling(self, fd: int, data: bytes, size_bytes: int) -> Header | None:
+        """Return the header if a remembered one has the same elements, and remember it as well."""
+        tried = set()
+        for index, remembered in enumerate(self._remembered):
+            if remembered.shape in tried:
+                continue
+            tried.add(remembered.shape)
+            found = remembered.resembled_by(fd, data, size_bytes)
+            if found is None:
+                continue
+            within = self._within.get(remembered.shape, _VARYING)
+            if _SERIES_INSTANCE_UID not in found.differing:
+                within = self._within[remembered.shape] = within | found.differing - _CONSTANT
+                varying = within
+                del self._remembered[index]
+            elif remembered.has_matched and not remembered.is_wide:
+                varying = within  # the next series
+            else:
+                # Series of one file each: what differs between them will differ again.
+                varying = remembered.varying | found.differing - _CONSTANT
+                del self._remembered[index]
+            self._keep(remembered.with_values_of(found, varying))
+            return found.header
+        return None
+
+    def _narrow(
+        self, remembered: _Remembered, header: Header, fd: int, data: bytes, size_bytes: int
+    ) -> None:
+        """Remember a header for its series alone, once some files of that have followed each other.
+
+        What varies between series need then not be looked at in each file.
+        """
+        element = header.elements.get(_SERIES_INSTANCE_UID)
+        series = element.data if element is not None else None
+        if series != self._last_series:
+            self._last_series, self._in_series = series, 0
+        self._in_series += 1
+        if self._in_series == _A_SERIES:
+            found = remembered.resembled_by(fd, data, size_bytes)
+            if found is not None:
+                within = self._within.get(remembered.shape, _VARYING)
+                self._keep(remembered.with_values_of(found, within))
+
+    def _remember(self, header: Header, source: Source) -> None:
         if (
             header.findings
             or header.is_dicomdir
@@ -372,19 +441,20 @@ class HeaderReader:
             or max(self.wanted, default=0) > PIXEL_DATA
         ):
             return
-        source.data = head if len(head) == FIRST_WINDOW else head + b"\0\0\0\0"
         try:
             found = _parts(source, header)
         except HeaderError:
             return
         if found is not None:
             parts, encoding = found
-            varying = self._remembered[0].varying if self._remembered else _VARYING
-            self._keep(_Remembered(header, encoding, parts, varying, object()))
+            self._keep(_Remembered(header, encoding, parts, _VARYING, object()))
 
     def _keep(self, remembered: _Remembered) -> None:
         self._remembered.insert(0, remembered)
-        del self._remembered[_REMEMBERED:]
+        if len(self._remembered) > _REMEMBERED:
+            del self._remembered[_REMEMBERED:]
+            shapes = {each.shape for each in self._remembered}
+            self._within = {s: tags for s, tags in self._within.items() if s in shapes}
 
 
 class _Window(Source):
@@ -467,6 +537,17 @@ def _parts(source: Source, header: Header) -> tuple[list[_Part], Encoding] | Non
 
 def _has_vr(head: bytes) -> bool:
     return 0x41 <= head[4] <= 0x5A and 0x41 <= head[5] <= 0x5A
+
+
+def _window(parts: list[_Part]) -> int:
+    """Return how many bytes hold the header, or what of it comes before the first long value that is passed over."""
+    count = 132
+    for part in parts:
+        count += len(part.content)
+        if len(part.content) < part.bytes_in_file:
+            break
+    # Values that vary may be a little longer in the next file.
+    return min(count + _SPARE_BYTES, FIRST_WINDOW)
 
 
 def _kind(tag: int, vr: bytes, length: int, header: Header) -> int:

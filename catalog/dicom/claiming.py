@@ -67,25 +67,29 @@ class ClaimsMaker:
 
     def claims(self, header: Header) -> ClaimsResult:
         """Return what `catalog.dicom.claims.claims` returns for the header."""
-        if header.base is not None:
-            base = self._bases.get(id(header.base))
-            if base is None or base.header is not header.base:
-                base = self._remember(header.base)
-            if base.stated is not None:
-                result = _varied(base.stated, base.raw, header)
-                if result is not None:
-                    return result
+        if header.base is None:
+            result = claims(header.elements, header.meta, self._what)
+            self._remember(header, result)
+            return result
+        base = self._bases.get(id(header.base))
+        if base is None or base.header is not header.base:
+            stated = claims(header.base.elements, header.base.meta, self._what)
+            base = self._remember(header.base, stated)
+        if base.stated is not None:
+            varied = _varied(base.stated, base.raw, header)
+            if varied is not None:
+                return varied
         return claims(header.elements, header.meta, self._what)
 
-    def _remember(self, header: Header) -> _Base:
-        stated, findings, _ = claims(header.elements, header.meta, self._what)
+    def _remember(self, header: Header, result: ClaimsResult) -> _Base:
+        stated = result.claims
         base = _Base(header, None, {})
         if stated is not None and stated.series is not None:
             raw = dict(stated.instance.raw)
-            if findings == _findings(raw):
+            if result.findings == _findings(raw):
                 base = _Base(header, stated, raw)
         if len(self._bases) >= _REMEMBERED:
-            self._bases.clear()
+            del self._bases[next(iter(self._bases))]
         self._bases[id(header)] = base
         return base
 

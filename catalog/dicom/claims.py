@@ -212,6 +212,7 @@ class _Plan(NamedTuple):
 
 _PLAIN_TEXTS = frozenset({"AE", "AS", "CS", "LO", "SH", "UI"})
 _LONGEST_PLAIN_INTEGER = 9
+_USUAL_TIME = re.compile(rb"([01]\d|2[0-3])([0-5]\d)([0-5]\d)(\.\d{1,6})?[ \0]*")
 
 
 def decoder_of(attribute: Attribute) -> Decoder:
@@ -240,11 +241,18 @@ def decoder_of(attribute: Attribute) -> Decoder:
     def short(data: bytes) -> tuple[Value, str | None]:
         return (data[0] | data[1] << 8, None) if len(data) == 2 else general(data)
 
+    def time_of_day(data: bytes) -> tuple[Value, str | None]:
+        found = _USUAL_TIME.fullmatch(data)
+        if found is None:
+            return general(data)
+        hour, minute, second, fraction = found.groups(b"")
+        return (b"%b:%b:%b%b" % (hour, minute, second, fraction)).decode("ascii"), None
+
     if vr in _PLAIN_TEXTS or (multi_valued and vr in ("DS", "IS")):
         return plain_text
     if multi_valued:
         return general
-    return {"IS": integer, "US": short}.get(vr, general)
+    return {"IS": integer, "US": short, "TM": time_of_day}.get(vr, general)
 
 
 def _plan(level: Level, *, remember: bool) -> _Plan:
