@@ -151,7 +151,9 @@ def _all_of(run: RunRow, findings: Sequence[tuple[str, str, int]]) -> list[tuple
 def _in_words(counts: Mapping[str, int]) -> str:
     """Return what is not nothing of a run's counts: `176 files, 3 new, 173 unchanged`."""
     return ", ".join(
-        f"{number:,} {name.removeprefix('status ')}" for name, number in counts.items() if number
+        f"{number:,} {'file' if (name, number) == ('files', 1) else name.removeprefix('status ')}"
+        for name, number in counts.items()
+        if number
     )
 
 
@@ -169,7 +171,7 @@ def _duration(seconds: int | None) -> str | None:
 @app.command("check")
 def check(db: options.Db = None) -> int:
     """Check that the catalogue is sound. Exit code 4 if it is not."""
-    from catalog.cli.render import say
+    from catalog.cli.render import counted, say
     from catalog.database import health
 
     with options.opened(db) as catalogue:
@@ -177,7 +179,7 @@ def check(db: options.Db = None) -> int:
         place = catalogue.path
     for sentence in found:
         say(sentence)
-    say(f"{place} has {len(found)} problems." if found else f"{place} is sound.")
+    say(f"{place} has {counted(len(found), 'problem')}." if found else f"{place} is sound.")
     return 4 if found else 0
 
 

@@ -13,7 +13,8 @@ def demo(
         Path | None,
         typer.Argument(
             metavar="[FOLDER]",
-            help="A new or empty folder for the catalogues and the File-set. [default: a new temporary folder]",
+            help="A new or empty folder for the catalogues and the File-set.",
+            show_default="a new temporary folder",
         ),
     ] = None,
 ) -> int:

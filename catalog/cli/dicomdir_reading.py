@@ -89,7 +89,7 @@ def check_(
     Exit code 4 if anything is an error; warnings and notes alone are said and give 0.
     """
     from catalog.cli import progress
-    from catalog.cli.render import counted, say, write_rows
+    from catalog.cli.render import counted, say, there_and_right, write_rows
     from catalog.findings import Severity
     from catalog.verifying import check_medium
 
@@ -102,7 +102,7 @@ def check_(
     write_rows(("Severity", "Code", "Place", "Message", "Clause", "OffsetBytes"), rows, output)
     counts = {s: sum(f.severity is s for f in result.findings) for s in Severity}
     say(
-        f"{counted(result.records.total(), 'directory record')}; {result.right:,} of {counted(result.files, 'file')} that they name are there and are what they say."
+        f"{counted(result.records.total(), 'directory record')}; {there_and_right(result.right, result.files)}."
     )
     say(
         f"{counted(counts[Severity.ERROR], 'error')}, {counted(counts[Severity.WARNING], 'warning')}, {counted(counts[Severity.NOTE], 'note')}."

@@ -15,10 +15,32 @@ from catalog.cli.dicomdir_saying import (
     say_left_out,
     say_repairs,
 )
+from catalog.cli.export import Charset, IconSize, Private
 
 if TYPE_CHECKING:
-    from catalog.maintaining import LeftOut
+    from collections.abc import Iterable
 
+    from catalog.fileset.making import Making
+    from catalog.maintaining.examining import Candidate
+
+TextIn = Annotated[
+    Charset,
+    typer.Option(
+        "--charset",
+        help="Text of the records: as each file has it, or all in UTF-8. What cannot be converted is left out.",
+    ),
+]
+Icons = Annotated[
+    IconSize | None,
+    typer.Option("--icons", help="Put icons of so many rows and columns into IMAGE records."),
+]
+PrivateClasses = Annotated[
+    Private,
+    typer.Option(
+        "--private",
+        help="Instances of private SOP Classes: leave them out, or refer to them by PRIVATE records.",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")]
 Repair = Annotated[
     bool,
@@ -43,9 +65,12 @@ def create_(
         typer.Option(
             "--profile",
             metavar="NAME",
-            help="Hold every file against this Application Profile, such as STD-GEN-CD, before anything is written; list what does not fit.",
+            help="Follow this Application Profile, such as STD-GEN-CD: write its keys and icons; list what does not fit before anything is written.",
         ),
     ] = None,
+    charset: TextIn = Charset.SOURCE,
+    icons: Icons = None,
+    private: PrivateClasses = Private.REFUSE,
     rename: Annotated[
         bool,
         typer.Option(
@@ -94,7 +119,8 @@ def create_(
             file_set_id,
         )
     if undo_rename:
-        if rename or replace or partial or dry_run or file_set_id or profile is not None:
+        others = (rename, replace, partial, dry_run, file_set_id, profile, icons)
+        if any(others) or charset is not Charset.SOURCE or private is not Private.REFUSE:
             raise SelectionError("--undo-rename goes with no other option.")
         back, backup = undo_renames(folder)
         for old, new in back:
@@ -103,29 +129,23 @@ def create_(
         if backup is not None:
             say(f"The DICOMDIR, which named them otherwise, is kept as {path_text(backup)}.")
         return 0
-    if profile is not None:
-        from catalog.fileset.profiles import profile_named
-
-        profile = profile_named(profile).name  # before every header is read
-    misfits: list[LeftOut] = []
+    making = _making(profile, charset, icons, private)  # before every header is read
     with progress.shown() as listener:
-        plan = plan_creation(folder, renaming=rename, listener=listener)
-        if profile is not None:
-            from catalog.maintaining import leave_out_misfits
-
-            misfits = leave_out_misfits(plan, profile, listener)
+        plan = plan_creation(folder, renaming=rename, making=making, listener=listener)
+    misfits = plan.misfits
     say_left_out([*plan.illegal, *plan.left_out])
     for old, new in plan.renames:
         print(f"{plain(old)}\t{plain(new)}")  # noqa: T201
     amount = (
         f"{counted(len(plan.items), 'file')}, {size_text(sum(c.size_bytes for c, _ in plan.items))}"
     )
-    if misfits and not partial:
+    if misfits and not partial and making is not None and making.profile is not None:
         number = len({each.place for each in misfits})
         raise FileSetError(
-            f"{number:,} of {counted(number + len(plan.items), 'file')} {'does' if number == 1 else 'do'} not fit {profile}. Take them away, or leave them out of the DICOMDIR with --partial; `dcat export --profile` writes keys and icons that are lacking. Nothing was written."
+            f"{number:,} of {counted(number + len(plan.items), 'file')} {'does' if number == 1 else 'do'} not fit {making.profile.name}. Take them away, or leave them out of the DICOMDIR with --partial. Nothing was written."
         )
     if dry_run:
+        _say_lacking_icons(candidate for candidate, _ in plan.items)
         refusal = refused(plan, replace=replace, partial=partial)
         say(refusal or f"{amount}, would be named by a DICOMDIR. Nothing was written.")
         return 1 if refusal else 3 if plan.left_out else 0
@@ -150,6 +170,9 @@ def add_(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILES...", help="DICOM files, or folders of them.")
     ],
+    charset: TextIn = Charset.SOURCE,
+    icons: Icons = None,
+    private: PrivateClasses = Private.REFUSE,
     repair: Repair = False,
     dry_run: DryRun = False,
 ) -> int:
@@ -161,8 +184,11 @@ def add_(
     from catalog.cli.render import counted, plain, say
     from catalog.maintaining import add, plan_addition
 
+    making = _making(None, charset, icons, private)
     with progress.shown() as listener:
-        plan = plan_addition(path, files, _new_uid(), repair=repair, listener=listener)
+        plan = plan_addition(
+            path, files, _new_uid(), repair=repair, making=making, listener=listener
+        )
     for place, name in plan.already[:SHOWN]:
         say(f"  already there: {plain(place)} is {plain(name)}")
     if len(plan.already) > SHOWN:
@@ -175,6 +201,7 @@ def add_(
         say_repairs(plan.opened.repairs)
         for item in plan.items:
             print(f"{plain(item.candidate.place)}\t{item.file_id.path}")  # noqa: T201
+        _say_lacking_icons(item.candidate for item in plan.items)
         say(f"{counted(len(plan.items), 'file')} would be added. Nothing was written.")
         return 3 if plan.left_out else 0
     with progress.shown() as listener:
@@ -267,6 +294,28 @@ def remove_(
     say(f"{counted(len(done.removed), 'record')} removed, {counted(number, 'file')} {word}.")
     say_backup(done)
     return 3 if done.failed or (fate is Fate.KEEP and plan.files) else 0
+
+
+def _making(
+    profile: str | None, charset: Charset, icons: IconSize | None, private: Private
+) -> Making | None:
+    """Return how records are to be made, `None` if nothing was said of it."""
+    if (profile, charset, icons, private) == (None, Charset.SOURCE, None, Private.REFUSE):
+        return None
+    from catalog.fileset.making import making
+    from catalog.fileset.profiles import profile_named
+
+    return making(
+        None if profile is None else profile_named(profile),
+        None if charset is Charset.SOURCE else charset.value,
+        None if icons is None else int(icons),
+        private is Private.RECORD,
+    )
+
+
+def _say_lacking_icons(candidates: Iterable[Candidate]) -> None:
+    """Say which records would have no icon though icons were asked for."""
+    say_findings([f for each in candidates for f in each.findings if f.code == "icon-missing"])
 
 
 def _new_uid() -> str:

@@ -199,7 +199,7 @@ def export(
     )
     if not outcome.is_complete:
         say(
-            f"{len(plan.left_out):,} selected instances were left out and {len(outcome.failed):,} failed; the ledger has each one."
+            f"{counted(len(plan.left_out), 'selected instance was', 'selected instances were')} left out and {len(outcome.failed):,} failed; the ledger has each one."
         )
     return 0 if outcome.is_complete and not is_short else 3
 

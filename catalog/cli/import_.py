@@ -61,7 +61,9 @@ def _summary(imported: Imported, every: bool) -> None:
             f"  None of the {counted(files, 'file')} that it names is there; the records alone were imported."
         )
     elif files:
-        say(f"  {imported.present:,} of {counted(files, 'file')} that it names are there.")
+        say(
+            f"  {imported.present:,} of {counted(files, 'file')} that it names {'is' if files == 1 else 'are'} there."
+        )
     if imported.refused:
         say(
             f"  {counted(imported.refused, 'File ID')} lead out of the medium or are none, and were not followed."

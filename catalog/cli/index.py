@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from catalog.database.catalogue import Catalogue
     from catalog.indexing import Counts, Settings, Workers
 
+_READ = "Read: which files are opened"
+_LOOK = "Look: where files are sought"
 _PRUNE = "Prune: forget files that are gone"
 _WATCH = "Watch: keep up with what changes"
 
@@ -35,27 +37,37 @@ def index(
     db: options.Db = None,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", "-j", min=1, help="Processes that read headers. [default: cores]"),
+        typer.Option(
+            "--jobs", "-j", min=1, help="Processes that read headers.", show_default="cores"
+        ),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Read unchanged files again too.")] = False,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Read unchanged files again too.", rich_help_panel=_READ),
+    ] = False,
     reread_attributes: Annotated[
         bool,
         typer.Option(
             "--reread-attributes",
             help="Read unchanged files again that were read before an attribute was added to the configuration.",
+            rich_help_panel=_READ,
         ),
     ] = False,
     follow_links: Annotated[
         bool | None,
         typer.Option(
-            "--follow-links/--no-follow-links", help="Follow links to folders. [default: no]"
+            "--follow-links/--no-follow-links",
+            help="Follow links to folders.",
+            show_default="no",
+            rich_help_panel=_LOOK,
         ),
     ] = None,
     archives: Annotated[
         bool,
         typer.Option(
             "--archives/--no-archives",
-            help="Look into .zip, .tar (.gz, .bz2, .xz) and .dcm.gz files. [default: yes]",
+            help="Look into .zip, .tar (.gz, .bz2, .xz) and .dcm.gz files.",
+            rich_help_panel=_LOOK,
         ),
     ] = True,
     journal: Annotated[
@@ -66,6 +78,7 @@ def index(
         typer.Option(
             "--digest",
             help="Read all files to their end, store their SHA-256, and find those that changed although size and time did not.",
+            rich_help_panel=_READ,
         ),
     ] = False,
     prune: Annotated[
@@ -124,7 +137,8 @@ def index(
             "--every",
             metavar="MINUTES",
             min=0.01,
-            help="How often to walk everything anew, as notifications can be lost. [default: 60]",
+            help="How often to walk everything anew, as notifications can be lost.",
+            show_default="60",
             rich_help_panel=_WATCH,
         ),
     ] = None,
@@ -166,15 +180,16 @@ def index(
         archives=archives,
     )
     if dry_run:
-        return dry_prune(paths, db, settings, older_than, as_json=as_json)
+        return dry_prune(paths, db, settings, older_than, yes=yes, as_json=as_json)
     present = [path for path in paths if path.exists()]
     if prune and not yes:
         refuse_absent(paths)
+    elif present != paths and not prune:
+        # Before the catalogue is sought: a mistyped folder is not a catalogue that is lacking.
+        _refuse_absent(paths)
     with (
         closing(Workers(1 if watch else settings.jobs, early=True)) as workers,
-        options.opened(
-            db, create=not prune and present == paths, journal=journal.value
-        ) as catalogue,
+        options.opened(db, create=not prune, journal=journal.value) as catalogue,
     ):
         if watch:
             return index_and_watch(catalogue, paths, settings, poll, every)
@@ -191,6 +206,16 @@ def index(
             say(f"The catalogue is {path_text(catalogue.path)}.")
     failed = sum(counts.by_status[status] for status in ("unreadable", "truncated", "incomplete"))
     return 3 if failed or counts.done["unlisted"] or counts.done["emptied"] else 0
+
+
+def _refuse_absent(paths: list[Path]) -> None:
+    from catalog.errors import PathError
+
+    for path in paths:
+        try:
+            path.stat()
+        except OSError as exc:
+            raise PathError(f"{path} cannot be indexed: {exc.strerror}.") from exc
 
 
 def _check_prune(prune: bool, dry_run: bool, yes: bool, watch: bool) -> None:

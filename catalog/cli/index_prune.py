@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from catalog.indexing import Settings
 
 
+NOTHING = "No file is missing that could be pruned."
+
+
 def refuse_absent(paths: list[Path]) -> None:
     """Refuse to prune what does not exist.
 
@@ -31,7 +34,13 @@ def refuse_absent(paths: list[Path]) -> None:
 
 
 def dry_prune(
-    paths: list[Path], db: str | None, settings: Settings, days: float | None, *, as_json: bool
+    paths: list[Path],
+    db: str | None,
+    settings: Settings,
+    days: float | None,
+    *,
+    yes: bool,
+    as_json: bool,
 ) -> int:
     """List what pruning would delete; change nothing."""
     import json
@@ -55,14 +64,18 @@ def dry_prune(
             print(json.dumps({**agreed.toll._asdict(), "listed": files}, indent=2))  # noqa: T201
         else:
             found = write_rows(("MissingSince", "Path"), rows, Format.TABLE)
-            say(f"{_would_go(agreed.toll)} Nothing was changed.")
+            said = _would_go(agreed.toll) if found else NOTHING
+            say(f"{said} Nothing was changed.")
             if found > agreed.toll.files:
                 new_ones = counted(found - agreed.toll.files, "file")
                 say(
                     f"{new_ones} of the list {'is' if found - agreed.toll.files == 1 else 'are'} gone since the last run, which can tell if they have moved."
                 )
         for suspicion in agreed.suspicions:
-            say(f"{suspicion.path} {_odd(suspicion.exists)}: --prune needs --yes.")
+            say(
+                f"{suspicion.path} {_odd(suspicion.exists)}: "
+                + ("as --yes says, its files are gone for good." if yes else "--prune needs --yes.")
+            )
     return 0
 
 
@@ -88,7 +101,7 @@ def prune_after(
 
     agreed = plan(catalogue, paths, days, _now())
     if agreed.toll.files == 0:
-        say("No file is missing that could be pruned.")
+        say(NOTHING)
         if not agreed.which.deserted:
             return Toll()
     else:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import logging
 import os
+import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -84,10 +86,17 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
     for name in [first] if first in _COMMANDS else _COMMANDS:
         command = _loaded(name)
         if isinstance(command, typer.Typer):
+            for each in command.registered_commands:
+                each.help = each.help or _flowing(each.callback)
             app.add_typer(command, name=name)
         else:
-            app.command(name)(command)
+            app.command(name, help=_flowing(command))(command)
     return app
+
+
+def _flowing(command: Callable[..., Any] | None) -> str | None:
+    """Return the docstring with each paragraph in one line, so that `--help` breaks it to the width at hand."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command) or "") or None
 
 
 def _run(arguments: Sequence[str]) -> object:

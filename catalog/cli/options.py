@@ -27,7 +27,8 @@ Db = Annotated[
     typer.Option(
         "--db",
         metavar="PATH|URL",
-        help="The catalogue: a file or sqlite:/// URL. [default: DCAT_DB, the configuration, the user data folder]",
+        help="The catalogue: a file or sqlite:/// URL.",
+        show_default="DCAT_DB, the configuration, the user data folder",
     ),
 ]
 PatientIds = Annotated[

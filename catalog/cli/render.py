@@ -243,3 +243,9 @@ def say(text: str = "") -> None:
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return `1 file`, `2 files`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def there_and_right(right: int, files: int) -> str:
+    """Return how many of the files that directory records name are right: `23 of 24 files that they name are …`."""
+    verb = "is" if files == 1 else "are"
+    return f"{right:,} of {counted(files, 'file')} that they name {verb} there and {verb} what they say"

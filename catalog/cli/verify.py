@@ -85,7 +85,7 @@ def verify(
 
 def _verify_medium(path: Path, output: Format) -> int:
     from catalog.cli import progress
-    from catalog.cli.render import counted, say, write_rows
+    from catalog.cli.render import counted, say, there_and_right, write_rows
     from catalog.findings import Severity
     from catalog.verifying import verify_medium
 
@@ -97,7 +97,7 @@ def _verify_medium(path: Path, output: Format) -> int:
     ]
     write_rows(("Severity", "Code", "Place", "Message", "Clause", "OffsetBytes"), rows, output)
     say(
-        f"{counted(result.records.total(), 'directory record')}; {result.right:,} of {counted(result.files, 'file')} that they name are there and are what they say."
+        f"{counted(result.records.total(), 'directory record')}; {there_and_right(result.right, result.files)}."
     )
     bad = any(f.severity is not Severity.NOTE for f in result.findings)
     say("The medium is not as it should be." if bad else "The medium is as its DICOMDIR says.")

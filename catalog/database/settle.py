@@ -78,7 +78,7 @@ class Tally:
         How many files have a vote.
     """
 
-    __slots__ = ("_others", "_own", "voters")
+    __slots__ = ("_against", "_others", "_own", "voters")
 
     def __init__(
         self, voters: int, own: dict[str, Claim], others: dict[str, dict[Claim, int]]
@@ -86,6 +86,8 @@ class Tally:
         self.voters = voters
         self._own = own
         self._others = others
+        # Kept, not summed for each vote: files may all state something different.
+        self._against = {keyword: sum(votes.values()) for keyword, votes in others.items()}
 
     def add(self, count: int, differing: Iterable[tuple[str, Claim]]) -> bool:
         """Count `count` files that differ from the row in `differing`; return whether the row stays as it is.
@@ -97,8 +99,9 @@ class Tally:
         for keyword, claim in differing:
             others = self._others.setdefault(keyword, {})
             others[claim] = others.get(claim, 0) + count
+            self._against[keyword] = self._against.get(keyword, 0) + count
             own = self._own.get(keyword, ABSENT)
-            agreeing = self.voters - sum(others.values())
+            agreeing = self.voters - self._against[keyword]
             stays = stays and agreeing > 0 and _order(own, agreeing) < _order(claim, others[claim])
         return stays
 

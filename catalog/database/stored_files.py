@@ -95,7 +95,7 @@ def known_pages(
         if last is not None:
             query = query.where(f.path > last)
         with catalogue.read() as connection:
-            page = list(map(KnownFile._make, connection.execute(query)))
+            page = list(map(KnownFile._make, connection.execute(query).all()))
         if page:
             yield page
             last = page[-1].path

@@ -49,7 +49,8 @@ from catalog.entities import (
 from catalog.findings import Finding
 
 CACHED_ROWS = 20_000
-"""How many rows of patients, studies and series the writer remembers between batches."""
+"""How many rows of patients, studies and series, and how many ways to differ from them, the writer
+remembers between batches."""
 
 Above: TypeAlias = tuple[Patient | None, Study | None, Series | None]
 """What a file states above its instance."""
@@ -346,7 +347,8 @@ class RowWriter:
         return self._rows[level][(parent, identity)].id
 
     def _make_room(self) -> None:
-        if sum(map(len, self._rows.values())) > CACHED_ROWS:
+        # Of rows that are few each file may state something different.
+        if sum(map(len, self._rows.values())) + len(self._standings) > CACHED_ROWS:
             self.forget()
         self._rows[Level.INSTANCE].clear()
 

@@ -232,7 +232,11 @@ class _Remembered:
                 tag, vr, kind, key, content, count = part
                 if was_meta and tag >= _AFTER_META:
                     was_meta = False
-                if data.startswith(content, at) and kind != _TO_PIXELS:
+                # The head of a sequence of undefined length does not tell where it ends.
+                is_telling = kind != _TO_PIXELS and not (
+                    kind == _PASSED_ITEMS and len(content) < count
+                )
+                if is_telling and data.startswith(content, at):
                     at += count
                     parts.append(part)
                     continue
@@ -240,7 +244,7 @@ class _Remembered:
                     base += at
                     data = _pread(fd, max(2 * len(content), LEAP_WINDOW), base)
                     at = 0
-                    if data.startswith(content) and kind != _TO_PIXELS:
+                    if is_telling and data.startswith(content):
                         at += count
                         parts.append(part)
                         continue

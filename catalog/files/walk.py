@@ -237,13 +237,21 @@ def _listed(
     with os.scandir(folder) as listing:
         for entry in listing:
             name = entry.name
-            if entry.is_file(follow_symlinks=False) and name.isascii() and "\\" not in name:
+            if name.isascii() and "\\" not in name and _is_plain(entry):
                 names.append(name)
             else:
                 looked = _looked_at(entry, follow_links, ancestors)
                 names.append(looked.name)
                 looked_at[looked.name] = looked
     return names, looked_at
+
+
+def _is_plain(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is known to be a plain file, which needs no closer look."""
+    try:
+        return entry.is_file(follow_symlinks=False)
+    except OSError:  # where the file system does not say in its listing, it is asked
+        return False
 
 
 class _Looked(NamedTuple):

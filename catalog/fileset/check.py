@@ -24,6 +24,7 @@ from catalog.fileset.record_types import (
     RECORD_TYPES,
     ROOT,
     RecordType,
+    a_record,
     may_stand_below,
 )
 from catalog.fileset.tree import FILE_ID, SOP_INSTANCE_IN_FILE, FileSet, Record, is_full, walk
@@ -189,9 +190,7 @@ class _Checker:
             self._note("record-type-retired", Severity.NOTE, message, known.clause)
         if not may_stand_below(known.name, parent):
             where = "at the root" if parent == ROOT else f"below {parent or 'no type'}"
-            message = (
-                f"A {known.name} record stands {where}, not below {' or '.join(known.parents)}."
-            )
+            message = f"{a_record(known.name, capital=True)} stands {where}, not below {' or '.join(known.parents)}."
             self._note("wrong-parent", Severity.ERROR, message, "PS3.3 Table F.4-1")
 
     def _keys(self, present: dict[int, Element], known: RecordType) -> None:
@@ -200,16 +199,16 @@ class _Checker:
             element = present.get(tag)
             if element is None:
                 severity = Severity.ERROR if type_ == "1" else Severity.WARNING
-                message = f"{keyword} {tag_text(tag)}, Type {type_}, is missing from a {known.name} record."
+                message = f"{keyword} {tag_text(tag)}, Type {type_}, is missing from {a_record(known.name)}."
                 self._note("key-missing", severity, message, known.clause)
             elif type_ == "1" and not is_full(element):
-                message = f"{keyword} {tag_text(tag)}, Type 1, is empty in a {known.name} record."
+                message = f"{keyword} {tag_text(tag)}, Type 1, is empty in {a_record(known.name)}."
                 self._note("key-empty", Severity.ERROR, message, known.clause)
         if refers and known.references_file is False:
             self._refers(known)
 
     def _refers(self, known: RecordType) -> None:
-        message = f"A {known.name} record refers to a file."
+        message = f"{a_record(known.name, capital=True)} refers to a file."
         self._note("unexpected-reference", Severity.WARNING, message, known.clause)
 
     def _file_id(self, components: tuple[str, ...], what: str) -> None:

@@ -14,6 +14,7 @@ from catalog.dicom.elements import Element, Item, tag_text
 from catalog.errors import FileSetError
 from catalog.fileset.profile import Demand, ExtraKey, IconRule, Profile
 from catalog.fileset.profile_table import PROFILES
+from catalog.fileset.record_types import a_record
 from catalog.fileset.records import SOP_CLASS_RECORDS, Key
 from catalog.fileset.tree import FileSet, Record, is_full, walk
 from catalog.findings import Finding, Severity
@@ -182,7 +183,7 @@ class _Check:
         if below is None:
             return
         if not any(not below or child.type == below for child in record.children):
-            message = f"A {record.type} record has no {below or 'instance'} record below it."
+            message = f"{a_record(record.type, capital=True)} has no {below or 'instance'} record below it."
             yield self._error("profile-empty", message, record.type)
 
     def _reference(self, record: Record) -> Iterator[Finding]:
@@ -238,7 +239,7 @@ def _icon_problem(item: Item, rule: IconRule) -> str | None:
 
 
 def _lacks(record: Record, key: Key) -> str:
-    return f"A {record.type} record lacks {key.keyword} {tag_text(key.tag)}, Type {key.type} in the profile."
+    return f"{a_record(record.type, capital=True)} lacks {key.keyword} {tag_text(key.tag)}, Type {key.type} in the profile."
 
 
 def _place(record: Record) -> str:

@@ -17,7 +17,7 @@ from operator import attrgetter
 from catalog.dicom.elements import SHORT_VRS, Element, encode, tag_text
 from catalog.errors import FileSetError
 from catalog.fileset.file_id import file_id
-from catalog.fileset.record_types import RECORD_TYPES
+from catalog.fileset.record_types import RECORD_TYPES, a_record
 from catalog.fileset.tree import (
     FILE_ID,
     IN_USE,
@@ -65,7 +65,7 @@ def check_record(record: Record) -> None:
     for tag in _type_1(record.type):
         if tag not in full:
             raise FileSetError(
-                f"A {record.type} record lacks {tag_text(tag)}, which is Type 1 ({known.clause})."
+                f"{a_record(record.type, capital=True)} lacks {tag_text(tag)}, which is Type 1 ({known.clause})."
             )
     if 0x00041500 in full:
         components = record.file_components or ()
@@ -99,7 +99,7 @@ def encode_record(record: Record) -> tuple[bytes, int, int]:
         tag = element.tag
         if tag in parts or tag >> 16 in FORBIDDEN_GROUPS:
             raise FileSetError(
-                f"A {record.type} record may not hold {tag_text(tag)}, or only once."
+                f"{a_record(record.type, capital=True)} may not hold {tag_text(tag)}, or only once."
             )
         parts[tag] = encode(element)
     position = _ITEM.size

@@ -355,6 +355,18 @@ _RETIRED = (
 RECORD_TYPES: dict[str, RecordType] = {t.name: t for t in (*_CURRENT, *_RETIRED)}
 """Every record type by name: 34 current ones and PRIVATE, then those that were retired."""
 
+_VOWELS = ("A", "E", "I", "O")
+
+_SAID_BY_LETTERS = ("HL7", "MRDR", "RT", "SR")
+"""First words that are said letter by letter, the first letter beginning with a vowel."""
+
+
+def a_record(name: str, *, capital: bool = False) -> str:
+    """Return `a STUDY record`, `an IMAGE record`, `an RT DOSE record`: as it is said in English."""
+    is_an = name[:1] in _VOWELS or name.split(" ", maxsplit=1)[0] in _SAID_BY_LETTERS
+    article = "an" if is_an else "a"
+    return f"{article.capitalize() if capital else article} {name} record"
+
 
 def children_of(name: str) -> tuple[str, ...]:
     """Return the current record types that may stand below `name` (`ROOT` for the root).

@@ -16,6 +16,7 @@ from catalog.dicom.elements import Element, encode
 from catalog.errors import EncodingError, FileSetError
 from catalog.fileset.file_id import file_id
 from catalog.fileset.record_bytes import FORBIDDEN_GROUPS, Shapes, check_record, encode_record
+from catalog.fileset.record_types import a_record
 from catalog.fileset.tree import FileSet, Record, walk
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -186,7 +187,7 @@ class _Writer:
         for depth, record in records:
             if depth > len(links) or depth >= _MAX_DEPTH or depth < 0:
                 raise FileSetError(
-                    f"A {record.type} record at depth {depth} follows one at depth {len(links) - 1}."
+                    f"{a_record(record.type, capital=True)} at depth {depth} follows one at depth {len(links) - 1}."
                 )
             item, next_, lower = encoded(record)
             offset = self._size

@@ -93,7 +93,7 @@ class OneRun:
         self._returned: list[KnownFile] = []
         self._batch: list[Reading] = []
         self._batch_root: tuple[int, str] = (0, "")
-        self._have_rows: set[str] = set()
+        self._have_rows: set[tuple[int, str]] = set()
         self._stored_s = time.monotonic()
         self._passed_over = {absolute_text(path) for path in catalogue.own_paths}
 
@@ -213,7 +213,7 @@ class OneRun:
             return False
         self._count_change(place.root_ref, entry, found)
         if found is not None:
-            self._have_rows.add(entry.path)
+            self._have_rows.add((place.root_ref, entry.path))
         if entry.kind is not Kind.FILE:
             self._keep((place.root_ref, place.root_path), [_unread(entry)])
             return False
@@ -263,9 +263,13 @@ class OneRun:
         """Return whether an archive need not be read; if so, count it and its members.
 
         A member has the archive's modification time; one with another was not in the archive when
-        it was read last, and a run that was killed could not say so any more.
+        it was read last, and a run that was killed could not say so any more. An archive that is
+        back is read: while it was away rows of its members may have gone to files that they were
+        taken for the move of.
         """
         if row is None or (self.settings.archives and _was_left_alone(row)):
+            return False
+        if self.settings.archives and row.status == Status.MISSING:
             return False
         current = [member for member in members if member.mtime_ns == entry.mtime_ns]
         if self.settings.reread_attributes and any(
@@ -297,13 +301,15 @@ class OneRun:
     def _count_change(
         self, root_ref: int, entry: Entry | StoredFile, row: KnownFile | None
     ) -> None:
-        """Count an entry that is read or stored: as new or changed, or as what it was if all is read."""
+        """Count an entry that is read or stored: as new or changed, or as what it was if it is read anyway."""
         if row is None:
             kind = "new"
         elif (
-            not self._reads_all
-            or (row.size_bytes, row.mtime_ns) != (entry.size_bytes, entry.mtime_ns)
+            (row.size_bytes, row.mtime_ns) != (entry.size_bytes, entry.mtime_ns)
             or Status.REFERENCED in (row.status, row.last_status)
+            or not (
+                self._reads_all or self.settings.reread_attributes or row.status == Status.MISSING
+            )
         ):
             kind = "changed"
         else:
@@ -373,9 +379,9 @@ class OneRun:
         known = {
             path
             for path in (reading.file.path for reading in batch)
-            if path in self._have_rows or SEPARATOR in path
+            if (root_ref, path) in self._have_rows or SEPARATOR in path
         }
-        self._have_rows -= known
+        self._have_rows.difference_update((root_ref, path) for path in known)
         with self._stop.shut():
             try:
                 with self.catalogue.write() as connection:

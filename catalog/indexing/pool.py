@@ -45,8 +45,19 @@ class Workers:
         self.jobs = jobs
         self._pool: ProcessPoolExecutor | None = None
         if early and jobs > 1 and sys.platform == "linux" and threading.active_count() == 1:
+            others = multiprocessing.active_children()
             self._pool = _pool(jobs, "fork")
-            self._pool.submit(_nothing)  # the first task starts all of them
+            try:
+                self._pool.submit(_nothing)  # the first task starts all of them
+            except BaseException as exc:
+                # Those that were started would be waited for at the end, without an end.
+                for started in set(multiprocessing.active_children()).difference(others):
+                    started.kill()
+                    started.join()
+                self.close()
+                if not isinstance(exc, OSError):
+                    raise
+                self.jobs = 1  # no room for so many; one reads the same, only more slowly
 
     def read(self, chunks: Iterator[Chunk], how: How) -> Iterator[tuple[str, list[Reading]]]:
         """Yield (root, readings) for each chunk, in order.

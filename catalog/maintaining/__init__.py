@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from catalog.maintaining.describing import Described, Shown, show
     from catalog.maintaining.dumping import Line, dump, dump_at
     from catalog.maintaining.examining import LeftOut
-    from catalog.maintaining.fitting import leave_out_misfits
     from catalog.maintaining.opening import Updated
     from catalog.maintaining.removing import Fate, Removal, plan_removal, remove
     from catalog.maintaining.renaming import undo_renames
@@ -26,7 +25,6 @@ _HOMES = {
     "describing": ("Described", "Shown", "show"),
     "dumping": ("Line", "dump", "dump_at"),
     "examining": ("LeftOut",),
-    "fitting": ("leave_out_misfits",),
     "opening": ("Updated",),
     "removing": ("Fate", "Removal", "plan_removal", "remove"),
     "renaming": ("undo_renames",),
@@ -49,7 +47,6 @@ __all__ = [
     "create",
     "dump",
     "dump_at",
-    "leave_out_misfits",
     "plan_addition",
     "plan_creation",
     "plan_removal",

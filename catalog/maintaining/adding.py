@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from catalog.errors import FileIdError, FileSetError, SourceChanged
 from catalog.events import Finished, Listener, Progress, Started, ignore
@@ -24,6 +24,9 @@ from catalog.maintaining.opening import Opened, Updated, open_for_change, replac
 from catalog.maintaining.renaming import remove_empty
 from catalog.maintaining.settling import same_bytes, settled
 from catalog.maintaining.storing import BACKUP
+
+if TYPE_CHECKING:
+    from catalog.fileset.making import Making
 
 STAGE = "Reading"
 _MAX_SALT = 100
@@ -50,6 +53,8 @@ class Addition:
         Files that cannot be added, and why.
     others:
         How many files of named folders are not DICOM.
+    making:
+        How the new records are made; see `Examiner`.
     """
 
     opened: Opened
@@ -57,6 +62,7 @@ class Addition:
     already: list[tuple[str, str]] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     others: int = 0
+    making: Making | None = None
 
 
 def plan_addition(
@@ -65,6 +71,7 @@ def plan_addition(
     file_set_uid: str,
     *,
     repair: bool = False,
+    making: Making | None = None,
     listener: Listener = ignore,
 ) -> Addition:
     """Return what adding `sources`, files or folders, to the File-set at `path` would do; nothing is written.
@@ -75,7 +82,7 @@ def plan_addition(
         As `open_for_change`; also if a source does not exist.
     """
     opened = open_for_change(path, repair=repair, file_set_uid=file_set_uid)
-    plan = Addition(opened)
+    plan = Addition(opened, making=making)
     fresh: list[Candidate] = []
     root = absolute_text(opened.folder).rstrip("/") + "/"
     named_files = opened.nodes_by_file()
@@ -108,7 +115,7 @@ def _examined_all(
 ) -> Iterator[tuple[Candidate | LeftOut | None, bool]]:
     """Yield what each file is, and whether it was named itself."""
     seen: set[str] = set()
-    examiner = Examiner()
+    examiner = Examiner(plan.making)
     medium = plan.opened.shown.medium
     own = {absolute_text(medium.dicomdir)}
     own |= {absolute_text(medium.folder / path) for path in medium.files if BACKUP.fullmatch(path)}
@@ -191,9 +198,7 @@ def _name(plan: Addition, chosen: Sequence[Candidate], root: str) -> None:
         try:
             plan.items.append(Item(candidate, file_id(place.split("/")), True))
         except FileIdError as error:
-            reason = (
-                f"it is on the medium under a name that is no File ID: {str(error).rstrip('.')}"
-            )
+            reason = f"it is on the medium under a name that is no File ID: {str(error).rstrip('.')}; rename it, or move it off the medium and add it from there"
             plan.left_out.append(LeftOut(candidate.place, "illegal-file-id", reason))
     given = names(candidate.identity for candidate in outside)
     for candidate in outside:
@@ -232,7 +237,7 @@ def add(plan: Addition, listener: Listener = ignore) -> Updated:
     """
     opened, result = plan.opened, Updated()
     copied: list[Path] = []
-    examiner = Examiner()
+    examiner = Examiner(plan.making)
     try:
         done = []
         total = sum(item.candidate.size_bytes for item in plan.items if not item.in_place)
@@ -310,4 +315,5 @@ def _proved(examiner: Examiner, stream: BinaryIO, size_bytes: int, planned: Cand
         planned,
         record=found.record,
         above=planned.above if planned.patient_id != found.patient_id else found.above,
+        findings=(*planned.findings, *(f for f in found.findings if f not in planned.findings)),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from catalog.errors import FileIdError, FileSetError, PathError
 from catalog.events import Finished, Listener, Progress, Started, ignore
@@ -22,6 +23,9 @@ from catalog.maintaining.growing import Tree, chosen_above
 from catalog.maintaining.renaming import JOURNAL, Rename, rename
 from catalog.maintaining.settling import same_bytes, settled
 from catalog.maintaining.storing import BACKUP, DICOMDIR, encoded, previous_identity, put
+
+if TYPE_CHECKING:
+    from catalog.fileset.making import Making
 
 STAGE = "Reading"
 BATCH_FILES = 200
@@ -46,6 +50,8 @@ class Creation:
         How many files are not DICOM; they stay and are not referenced (PS3.10 §8.1).
     existing:
         The DICOMDIR that is there already.
+    making:
+        How the records are made; see `Examiner`.
     """
 
     folder: Path
@@ -56,6 +62,12 @@ class Creation:
     others: int = 0
     existing: Path | None = None
     findings: list[Finding] = field(default_factory=list)
+    making: Making | None = None
+
+    @property
+    def misfits(self) -> list[LeftOut]:
+        """What does not fit the profile, of `left_out`: a file once for each reason."""
+        return [each for each in self.left_out if each.code == "profile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +79,18 @@ class Created:
     backup: Path | None
 
 
-def plan_creation(folder: Path, *, renaming: bool = False, listener: Listener = ignore) -> Creation:
+def plan_creation(
+    folder: Path,
+    *,
+    renaming: bool = False,
+    making: Making | None = None,
+    listener: Listener = ignore,
+) -> Creation:
     """Return what a DICOMDIR for `folder` would hold; every header below it is read, nothing written.
+
+    An instance does not fit the profile of `making` by its SOP Class, its Transfer Syntax, a value
+    that the profile asks of it, or a key or icon that the profile wants in a record and that
+    cannot be made of it.
 
     Raises
     ------
@@ -82,11 +104,11 @@ def plan_creation(folder: Path, *, renaming: bool = False, listener: Listener = 
     except OSError as exc:
         raise PathError(f"{folder} cannot be listed: {exc.strerror}.") from exc
     existing = dicomdir_names(top)
-    plan = Creation(folder, existing=folder / existing[0] if existing else None)
+    plan = Creation(folder, existing=folder / existing[0] if existing else None, making=making)
     root = absolute_text(folder)
     candidates: list[Candidate] = []
     taken: set[str] = set()
-    examiner = Examiner()
+    examiner = Examiner(making)
     listener(Started(STAGE, None, "files"))
     for number, entry in enumerate(walk(str(folder))):
         taken.add(entry.path.casefold())
@@ -113,9 +135,28 @@ def plan_creation(folder: Path, *, renaming: bool = False, listener: Listener = 
             listener(Progress(STAGE, number, None))
     listener(Finished(STAGE, len(taken)))
     kept, left_out = settled(candidates, same_bytes)
+    if making is not None and making.profile is not None:
+        kept, misfits = _fitting(kept, making)
+        left_out += misfits
     plan.left_out = sorted([*plan.left_out, *left_out])
     _name(plan, _ordered(kept), taken, renaming)
     return plan
+
+
+def _fitting(
+    candidates: Iterable[Candidate], making: Making
+) -> tuple[list[Candidate], list[LeftOut]]:
+    """Return the candidates whose records are as the profile wants them, and the rest."""
+    from catalog.maintaining.finishing import Finisher
+
+    finisher = Finisher(making)
+    kept, left_out = [], []
+    for candidate in candidates:
+        reasons = finisher.misfits(candidate)
+        left_out += reasons
+        if not reasons:
+            kept.append(candidate)
+    return kept, left_out
 
 
 def _ordered(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -268,6 +309,10 @@ def _records(plan: Creation) -> tuple[Record, ...]:
             plan.findings.append(
                 Finding("files-disagree", Severity.WARNING, message, place, "PS3.3 F.5")
             )
+    if plan.making is not None and plan.making.profile is not None:
+        from catalog.maintaining.completing import completed
+
+        best = completed(best, [candidate for candidate, _ in plan.items], plan.making)
     for candidate, name in plan.items:
         plan.findings += tree.add(candidate, named(candidate.record, name), best)
         plan.findings += candidate.findings

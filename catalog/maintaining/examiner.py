@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from operator import is_
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from catalog.dicom import claims as dicom_claims
 from catalog.dicom.alike import HeaderReader
-from catalog.dicom.elements import Element
 from catalog.dicom.header import Header, read_header
 from catalog.entities import Claims
 from catalog.errors import HeaderError, NotDicom
 from catalog.fileset import build
 from catalog.fileset.file_id import FileId
 from catalog.fileset.recall import Recall, Watched
-from catalog.fileset.records import SopClassRecord, record_type_for
+from catalog.fileset.records import GENERAL_PURPOSE_KEYS, SopClassRecord, record_type_for
 from catalog.fileset.supplied import full
-from catalog.fileset.tree import SOP_INSTANCE_IN_FILE, Record, padded
 from catalog.findings import Finding, Severity
 from catalog.maintaining.examining import PATIENT_ID, Candidate, LeftOut
+from catalog.maintaining.likeness import UID, Model, model
 from catalog.normal_forms import is_uid
+
+if TYPE_CHECKING:
+    from catalog.fileset.making import Making
+    from catalog.maintaining.finishing import Finisher
 
 _COMMON = (
     0x00080005,
@@ -36,17 +37,11 @@ _COMMON = (
 """What says where a file belongs, apart from its own UID: Issuer of Patient ID is the last."""
 
 _SAYING_WHERE = (*_COMMON, build.SOP_INSTANCE_UID)
-_INSTANCE_NUMBER = 0x00200013
-_UID = re.compile(rb"(?=[0-9.]{1,64}[\0 ]?\Z)((?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*)[\0 ]?")
-"""A legal UID (PS3.5 §9.1) with or without padding."""
-
-_NUMBER = re.compile(rb"(?:[0-9]{2}){1,6}|[0-9](?:[0-9]{2}){0,5} ")
-"""A legal IS of digits alone, padded to even length (PS3.5 §6.2): a record has it as it stands."""
-
 _WANTED = build.WANTED | dicom_claims.WANTED
 _UNNAMED = FileId(("X",))
 """Stands in a record until its file has a File ID; `named` replaces it."""
 
+_MAKERS_ABOVE = (build.patient_record, build.study_record, build.series_record)
 _MOST_MODELS = 16
 
 
@@ -61,92 +56,34 @@ class _Place(NamedTuple):
     known: SopClassRecord
 
 
-@dataclass(frozen=True, slots=True)
-class _Model:
-    """A file that others are like but for their SOP Instance UID and Instance Number.
-
-    Attributes
-    ----------
-    base:
-        The header that they all were read by (`catalog.dicom.alike`).
-    asked:
-        Tags of all elements that `candidate` was made from, except those that may vary.
-    uid_at, number_at:
-        Places among the keys of its record; -1 if it has no Instance Number.
-    """
-
-    base: Header
-    candidate: Candidate
-    asked: frozenset[int]
-    uid_at: int
-    number_at: int
-
-    def like(self, header: Header, size_bytes: int, source: str, place: str) -> Candidate | None:
-        """Return what the file with `header`, read by the same base, can be; `None` if it is not like this."""
-        if not self.asked.isdisjoint(header.changed):
-            return None
-        get = header.elements.get
-        uid = get(build.SOP_INSTANCE_UID)
-        if uid is None or uid.vr != "UI" or (plain := _UID.fullmatch(uid.data)) is None:
-            return None
-        was = self.candidate
-        keys = list(was.record.keys)
-        if self.number_at >= 0:
-            number = get(_INSTANCE_NUMBER)
-            if number is None or number.vr != "IS" or not _NUMBER.fullmatch(number.data):
-                return None
-            keys[self.number_at] = number
-        value = plain[1]
-        keys[self.uid_at] = Element(SOP_INSTANCE_IN_FILE, "UI", padded("UI", value))
-        return Candidate(
-            source,
-            place,
-            size_bytes,
-            value.decode("ascii"),
-            was.study_instance_uid,
-            was.series_instance_uid,
-            was.patient_id,
-            was.issuer,
-            was.above,
-            Record(was.record.type, tuple(keys)),
-        )
-
-
-def _model(header: Header, candidate: Candidate, asked: Iterable[int]) -> _Model | None:
-    """Return `candidate` as a model, or `None` if what was noticed may not be so of other files.
-
-    Without a finding nothing was supplied for a key, so the two elements that vary are in the
-    record as they stand and have no part in anything else.
-    """
-    if (
-        header.findings
-        or header.is_truncated
-        or candidate.findings
-        or any(built.findings for built in candidate.above)
-    ):
-        return None
-    at = {element.tag: n for n, element in enumerate(candidate.record.keys)}
-    number_at = at.get(_INSTANCE_NUMBER, -1)
-    varying = {build.SOP_INSTANCE_UID, *([_INSTANCE_NUMBER] if number_at >= 0 else ())}
-    fixed = frozenset(asked) - varying
-    if not fixed.isdisjoint(header.changed):
-        return None
-    base = header if header.base is None else header.base
-    return _Model(base, candidate, fixed, at[SOP_INSTANCE_IN_FILE], number_at)
-
-
 class Examiner:
     """Examines files one after the other; what those of one series have in common is worked out once.
 
     The result for a file is the same whatever was examined before it. For one thread.
+
+    Parameters
+    ----------
+    making:
+        How records are made; `None`: with the keys of the general purpose profiles, text as the
+        files have it, and no icons. What a file has that `making` cannot take in leaves it out.
     """
 
-    def __init__(self) -> None:
-        self._reader = HeaderReader(_WANTED)
+    def __init__(self, making: Making | None = None) -> None:
+        self._finisher: Finisher | None = None
+        self._wanted, self._private = _WANTED, False
+        self._keys: build.ExtraKeys = GENERAL_PURPOSE_KEYS
+        self._asked: tuple[int, ...] = _SAYING_WHERE
+        if making is not None:
+            from catalog.maintaining.finishing import Finisher  # brings all profiles
+
+            self._finisher = Finisher(making)
+            self._wanted, self._keys, self._private = making.wanted, making.keys, making.private
+            self._asked = (*_SAYING_WHERE, *self._finisher.looks_at)
+        self._reader = HeaderReader(self._wanted)
         self._places: Recall[_Place] = Recall()
         self._memory = build.Memory()
         self._above: tuple[build.Built, ...] = ()
-        self._models: dict[int, _Model] = {}  # by the id of their base, which they keep alive
+        self._models: dict[int, Model] = {}  # by the id of their base, which they keep alive
 
     def examine(
         self, stream: BinaryIO, size_bytes: int, source: str, place: str
@@ -157,9 +94,10 @@ class Examiner:
         file without preamble, with illegal UIDs, of a SOP Class without a record type, or that
         cannot be read, is left out with the reason.
         """
-        return self._examined(
-            lambda: read_header(stream, size_bytes, _WANTED), size_bytes, source, place
+        found = self._examined(
+            lambda: read_header(stream, size_bytes, self._wanted), size_bytes, source, place
         )
+        return self._with_icon(found, stream)
 
     def examine_file(
         self, path: str, size_bytes: int, source: str, place: str
@@ -170,11 +108,23 @@ class Examiner:
         except OSError as exc:
             return LeftOut(place, "file-unreadable", f"it cannot be read: {exc.strerror}")
         try:
-            return self._examined(
+            found = self._examined(
                 lambda: self._reader.read(fd, size_bytes), size_bytes, source, place
             )
+            if self._finisher is None:
+                return found
+            with open(fd, "rb", closefd=False) as stream:
+                return self._with_icon(found, stream)
         finally:
             os.close(fd)
+
+    def _with_icon(
+        self, found: Candidate | LeftOut | None, stream: BinaryIO
+    ) -> Candidate | LeftOut | None:
+        """Return `found` with the icon of its own file; files that are alike have different ones."""
+        if self._finisher is None or not isinstance(found, Candidate):
+            return found
+        return self._finisher.with_icon(found, stream)
 
     def _examined(
         self, read: Callable[[], Header], size_bytes: int, source: str, place: str
@@ -185,8 +135,8 @@ class Examiner:
             return None
         except (HeaderError, OSError) as exc:
             return LeftOut(place, "file-unreadable", f"it cannot be read: {exc}")
-        if header.base is not None and (model := self._models.get(id(header.base))) is not None:
-            alike = model.like(header, size_bytes, source, place)
+        if header.base is not None and (known := self._models.get(id(header.base))) is not None:
+            alike = known.like(header, size_bytes, source, place)
             if alike is not None:
                 return alike
         if header.is_dicomdir:
@@ -210,7 +160,7 @@ class Examiner:
         name = None if series is None else series.value
         own = elements.get(build.SOP_INSTANCE_UID)
         # A UID that is plainly legal is what its bytes are; all else goes the way of every value.
-        plain = _UID.fullmatch(own.data) if own is not None and own.vr == "UI" else None
+        plain = UID.fullmatch(own.data) if own is not None and own.vr == "UI" else None
         if plain is not None and (known := self._places.find(name, elements)) is not None:
             return known._replace(sop_instance_uid=plain[1].decode("ascii"))
         result = dicom_claims.claims(
@@ -236,30 +186,38 @@ class Examiner:
     def _candidate(
         self, header: Header, where: _Place, size_bytes: int, source: str, place: str
     ) -> Candidate | LeftOut:
-        elements = Watched(build.with_meta_uids(header.elements, header.meta))
+        own = build.with_meta_uids(header.elements, header.meta)
+        elements = Watched(own)
         known = where.known
-        if known.record_type is None:
+        if known.record_type is None and not (self._private and build.is_private(known.uid)):
             what = known.name or known.uid or "without a SOP Class"
             return LeftOut(
                 place, "no-record-type", f"no record type can refer to it: {what}: {known.reason}"
             )
+        syntax = header.transfer_syntax_uid or ""
+        if self._finisher and (reason := self._finisher.misfit(own, syntax)):
+            return LeftOut(place, "profile", reason)
         built = build.instance_record(
             elements,
             _UNNAMED,
-            header.transfer_syntax_uid or "",
+            syntax,
+            extra=self._keys,
+            private=self._private,
             place=place,
             memory=self._memory,
         )
         if built.record is None:
-            return LeftOut(place, "no-record", " ".join(f.message for f in built.findings))
+            return self._refused(
+                (built,), lambda: (build.instance_record(elements, _UNNAMED, syntax),), place
+            )
         above: tuple[build.Built, ...] = ()
-        if known.level == "series":
+        if known.level != "root":
             if where.study_instance_uid is None or where.series_instance_uid is None:
                 return LeftOut(place, "no-identity", "it says no study and series")
             above = self._records_above(elements, place)
             if any(each.record is None for each in above):
-                return LeftOut(
-                    place, "no-record", " ".join(f.message for a in above for f in a.findings)
+                return self._refused(
+                    above, lambda: [make(elements) for make in _MAKERS_ABOVE], place
                 )
         findings = built.findings
         if header.is_truncated:
@@ -278,20 +236,38 @@ class Examiner:
             built.record,
             findings,
         )
-        model = _model(header, candidate, (*elements.seen, *_SAYING_WHERE))
-        if model is not None:
+        if self._finisher is not None:
+            finished = self._finisher.recoded(candidate)
+            if isinstance(finished, LeftOut):
+                return finished
+            candidate = finished
+        found = model(header, candidate, (*elements.seen, *self._asked))
+        if found is not None:
             if len(self._models) >= _MOST_MODELS:
                 self._models.clear()
-            self._models[id(model.base)] = model
+            self._models[id(found.base)] = found
         return candidate
+
+    def _refused(
+        self,
+        built: Iterable[build.Built],
+        plain: Callable[[], Iterable[build.Built]],
+        place: str,
+    ) -> LeftOut:
+        """Return why there are no such records; `plain` makes them without the profile's keys."""
+        reason = " ".join(finding.message for each in built for finding in each.findings)
+        profile = self._finisher and self._finisher.profile
+        if profile and all(each.record is not None for each in plain()):
+            return LeftOut(
+                place, "profile", f"{reason.rstrip('.')} ({profile.name}, {profile.clause})"
+            )
+        return LeftOut(place, "no-record", reason)
 
     def _records_above(self, elements: Watched, place: str) -> tuple[build.Built, ...]:
         """Return the PATIENT, STUDY and SERIES records; the tuple of the last file if they are its."""
         memory, last = self._memory, self._above
-        above = (
-            build.patient_record(elements, place, memory=memory),
-            build.study_record(elements, place, memory=memory),
-            build.series_record(elements, place, memory=memory),
+        above = tuple(
+            [make(elements, place, extra=self._keys, memory=memory) for make in _MAKERS_ABOVE]
         )
         if not (last and all(map(is_, above, last))):
             self._above = above

@@ -14,7 +14,8 @@ from catalog.findings import Finding, Severity
 from catalog.maintaining.describing import key_text
 from catalog.maintaining.examining import PATIENT_ID, Candidate
 
-_LEVELS = (("PATIENT", PATIENT_ID), ("STUDY", 0x0020000D), ("SERIES", 0x0020000E))
+LEVELS = (("PATIENT", PATIENT_ID), ("STUDY", 0x0020000D), ("SERIES", 0x0020000E))
+"""The records above an instance, each with the tag of what it is known by."""
 
 
 @dataclass(slots=True, eq=False)
@@ -138,7 +139,7 @@ class Tree:
         node = self.root
         findings: list[Finding] = []
         is_own = True
-        for level, (kind, tag) in enumerate(_LEVELS):
+        for level, (kind, tag) in enumerate(LEVELS):
             built = chosen[key_at(candidate, level)][0]
             assert built.record is not None
             identity = key_text(built.record, tag)
@@ -177,7 +178,7 @@ class Tree:
 
 
 def _identity(record: Record) -> tuple[str, str] | None:
-    for kind, tag in _LEVELS:
+    for kind, tag in LEVELS:
         if record.type == kind:
             return kind, key_text(record, tag)
     uid = record.plain(SOP_INSTANCE_IN_FILE)
@@ -238,7 +239,7 @@ def chosen_above(candidates: Sequence[Candidate]) -> Chosen:
 
 def key_at(candidate: Candidate, level: int) -> tuple[str, str]:
     """Return the key of `candidate`'s patient, study or series (`level` 0, 1, 2) in `chosen_above`."""
-    return _LEVELS[level][0], _identities(candidate)[level]
+    return LEVELS[level][0], _identities(candidate)[level]
 
 
 def _identities(candidate: Candidate) -> tuple[str, str, str]:

@@ -152,3 +152,22 @@ def test_a_folder_that_does_not_exist_is_refused(
     said = dcat("index", tmp_path / "never", "--prune", "--yes", "--db", db)
     assert said.code == 1
     assert "never indexed" in said.err
+
+
+def test_a_dry_run_with_nothing_to_prune_says_so(dcat: Dcat, archive: Path, tmp_path: Path) -> None:
+    db = tmp_path / "c.db"
+    assert dcat("index", archive, "--prune", "--yes", "--db", db, "-j", "1").code == 0
+    said = dcat("index", archive, "--prune", "--dry-run", "--db", db)
+    assert (said.code, said.out) == (0, "")
+    assert said.err == "No file is missing that could be pruned. Nothing was changed.\n"
+
+
+def test_a_dry_run_asks_for_yes_only_where_it_was_not_given(
+    dcat: Dcat, archive: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(archive)
+    command = ("index", archive, "--prune", "--dry-run", "--db", tmp_path / "c.db")
+    assert "--prune needs --yes" in dcat(*command).err
+    said = dcat(*command, "--yes")
+    assert "needs --yes" not in said.err
+    assert "as --yes says" in said.err

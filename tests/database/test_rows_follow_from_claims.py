@@ -14,7 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from catalog.database import health, ledger, models, roots, runs
+from catalog.database import health, ledger, models, roots, runs, settle
 from catalog.database.catalogue import Catalogue, open_catalogue
 from catalog.database.upsert import RowWriter
 from catalog.entities import Claims, Reading
@@ -387,3 +387,39 @@ def test_views_say_what_the_tables_say(catalogue: Catalogue) -> None:
             "/archive/2",
             "/archive/x",
         ]
+
+
+# -- bounds ----------------------------------------------------------------------------------------
+
+
+def test_what_is_remembered_is_bounded_where_every_file_differs(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.database.upsert.CACHED_ROWS", 50)
+    with runs.recorded(catalogue, "index", "test") as run:
+        with catalogue.write() as connection:
+            root_ref = roots.place_for(connection, "/archive").root_ref
+        writer = RowWriter(run.ref)
+        for start in range(0, 300, 10):
+            batch = [
+                reading(f"{i:03}", stated(sop_instance_uid=f"1.{i}", study_description=f"{i:03}"))
+                for i in range(start, start + 10)
+            ]
+            with catalogue.write() as connection:
+                writer.store(connection, root_ref, batch)
+            assert len(writer._standings) <= 50 + 10
+    assert the(catalogue, "study")["study_description"] == "000"
+    assert len(disputes(catalogue)) == 299
+    sound(catalogue)
+
+
+def test_the_time_of_a_vote_does_not_grow_with_the_votes() -> None:
+    class Uncounted(dict[Any, int]):
+        def values(self) -> Any:
+            raise AssertionError("all votes were counted again")
+
+    tally = settle.Tally(3, {"Modality": ("MR", None)}, {"Modality": {("CT", None): 1}})
+    tally._others["Modality"] = Uncounted(tally._others["Modality"])
+    assert tally.add(1, [("Modality", ("CT", None))]) is False  # two and two: the row may change
+    assert tally.add(3, []) is True
+    assert tally.add(1, [("Modality", ("US", None))]) is True

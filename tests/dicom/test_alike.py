@@ -335,3 +335,35 @@ def test_files_of_a_series_share_their_patient_study_and_series(tmp_path: Path) 
     assert len(shared) >= 7
     assert all(s.patient is last.patient and s.study is last.study for s in shared)
     assert len({s.instance.sop_instance_uid for s in seen if s}) == 9
+
+
+def test_a_longer_sequence_is_skipped_to_its_own_end(tmp_path: Path) -> None:
+    """Where it ended in the file before, elements stand here as well: within a value of an item."""
+
+    def after(name: str, number: int) -> bytes:
+        return b"".join(
+            (
+                element(0x00100010, "PN", name),
+                element(0x0020000D, "UI", "1.2.3"),
+                element(0x0020000E, "UI", "1.2.3.1"),
+                element(0x00200013, "IS", str(number)),
+                pixel_data(),
+            )
+        )
+
+    def file(number: int, value: bytes, name: str) -> Path:
+        inner = item(element(0x00420011, "OB", value), undefined=True)
+        body = (
+            element(0x00080018, "UI", f"1.2.3.4.{number}")
+            + sequence(REFERENCES, inner, undefined=True)
+            + after(name, number)
+        )
+        path = tmp_path / f"{number}"
+        path.write_bytes(part10(body, instance=f"1.2.3.4.{number}"))
+        return path
+
+    delimiters = 16  # of the item and of the sequence
+    first = file(1, bytes(400), "Other")
+    second = file(2, bytes(400 + delimiters) + after("False", 2), "True")
+    reader = assert_same([first, second])
+    assert reader.resembling == 1

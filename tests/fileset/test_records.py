@@ -10,6 +10,7 @@ import pytest
 from pydicom.datadict import dictionary_keyword, dictionary_VR
 from pydicom.uid import UID_dictionary
 
+from catalog.fileset.record_types import a_record
 from catalog.fileset.records import (
     GENERAL_PURPOSE_KEYS,
     RECORD_TYPES,
@@ -188,3 +189,20 @@ def test_tags_keywords_and_vrs_agree_with_pydicom() -> None:
             check(key)
     # Retired so long ago that PS3.6 gives no keyword any more.
     assert set(unknown) <= {"OverlayNumber", "CurveNumber", "LUTNumber"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("IMAGE", "an IMAGE record"),
+        ("ENCAP DOC", "an ENCAP DOC record"),
+        ("RT DOSE", "an RT DOSE record"),
+        ("SR DOCUMENT", "an SR DOCUMENT record"),
+        ("STUDY", "a STUDY record"),
+        ("RAW DATA", "a RAW DATA record"),
+        ("VOI LUT", "a VOI LUT record"),
+    ],
+)
+def test_records_have_their_article(name: str, said: str) -> None:
+    assert a_record(name) == said
+    assert a_record(name, capital=True) == said[0].upper() + said[1:]

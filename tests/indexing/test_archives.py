@@ -97,3 +97,20 @@ def test_digests_of_members_are_of_their_bytes(tmp_path: Path, catalogue: Catalo
     expected = {f"a.zip!/{name}": hashlib.sha256(data).hexdigest() for name, data in content}
     expected["a.zip"] = hashlib.sha256((tmp_path / "f" / "a.zip").read_bytes()).hexdigest()
     assert found == expected
+
+
+def test_an_archive_that_is_back_has_all_its_members_again(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    """While it was away a copy of a member appeared, which was taken for the member, moved."""
+    path = tmp_path / "f" / "a.zip"
+    put(path, zip_bytes([("1", one(1)), ("2", one(2))]))
+    index(catalogue, [tmp_path / "f"], Settings())
+    before = statuses(catalogue)
+    path.rename(tmp_path / "away")
+    put(tmp_path / "f" / "copy", one(1))
+    assert index(catalogue, [tmp_path / "f"], Settings()).done["moved"] == 1
+    (tmp_path / "away").rename(path)
+    done = index(catalogue, [tmp_path / "f"], Settings()).done
+    assert (done["returned"], done["new"], done["changed"]) == (2, 1, 0)
+    assert statuses(catalogue) == before | {"copy": "ok"}

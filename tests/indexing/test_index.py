@@ -461,3 +461,21 @@ def test_while_one_writes_another_is_told_who(catalogue: Catalogue, tmp_path: Pa
 
     index(catalogue, [tmp_path / "a"], Settings(), listener=second)
     assert last_run(catalogue)[0] == "done"
+
+
+def test_folders_whose_files_have_the_same_names(
+    new_catalogue: NewCatalogue, tmp_path: Path
+) -> None:
+    """A file of one folder is known, or not, whatever is known of its namesake in another."""
+    catalogue, fresh = new_catalogue(), new_catalogue()
+    north, south = tmp_path / "north", tmp_path / "south"
+    north.mkdir()
+    builders.write(south / "x.dcm", SOPInstanceUID="1.2")
+    indexed(catalogue, north, south)
+    builders.write(north / "x.dcm", SOPInstanceUID="1.1")
+    builders.write(south / "x.dcm", SOPInstanceUID="1.2", PatientName="Roe^Longer")
+    counts = indexed(catalogue, north, south)
+    assert (counts.done["new"], counts.done["changed"]) == (1, 1)
+    indexed(catalogue, north, south, full=True)
+    indexed(fresh, south, north)
+    assert sound(catalogue) == sound(fresh)

@@ -21,7 +21,7 @@ from tests.indexing.test_index import copies
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
-FILES = 4000
+FILES = 10_000
 
 
 @pytest.fixture(scope="module")
