@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -20,6 +21,14 @@ from catalog.indexing.passing import packed, unpacked
 from catalog.indexing.reading import How, read_all
 
 CHUNK_FILES = 128
+LEAST_CHUNKS = 4
+"""Fewest chunks a process that are under way."""
+
+AHEAD_S = 0.5
+"""For how long the processes have work, if they go on as fast as they did."""
+
+MOST_CHUNKS = 64
+
 FEW_FILES = 256
 """Up to so many files are read in this process: handing them over takes longer."""
 
@@ -62,7 +71,9 @@ class Workers:
     def read(self, chunks: Iterator[Chunk], how: How) -> Iterator[tuple[str, list[Reading]]]:
         """Yield (root, readings) for each chunk, in order.
 
-        At most four chunks a process are under way, so memory stays flat however fast the walk is.
+        So many are under way as are read in half a second, and at least four a process: enough to
+        keep the processes busy while a batch is stored, few enough for memory to stay flat and for
+        Ctrl-C to be heeded at once, on slow storage too.
         """
         few = list(islice(chunks, FEW_FILES // CHUNK_FILES))
         following = next(chunks, None)
@@ -83,9 +94,19 @@ class Workers:
         self, chunks: Iterator[Chunk], how: How
     ) -> Iterator[tuple[str, list[Reading]]]:
         under_way: deque[tuple[Chunk, Future[bytes]]] = deque()
+        least = self.jobs * LEAST_CHUNKS
+        read, started_s = 0, time.monotonic()
         try:
             while True:
-                for chunk in islice(chunks, self.jobs * 4 - len(under_way)):
+                a_second = read / max(time.monotonic() - started_s, AHEAD_S)
+                wanted = min(max(least, int(a_second * AHEAD_S)), MOST_CHUNKS)
+                # An archive is a chunk of its own, and may hold as much as a thousand others.
+                alone = sum(len(chunk[1]) == 1 for chunk, _ in under_way)
+                while len(under_way) < wanted and alone < least:
+                    chunk = next(chunks, None)
+                    if chunk is None:
+                        break
+                    alone += len(chunk[1]) == 1
                     under_way.append((chunk, self._submit(chunk, how)))
                 if not under_way:
                     return
@@ -99,6 +120,7 @@ class Workers:
                         (waiting, self._submit(waiting, how) if _is_lost(result) else result)
                         for waiting, result in under_way
                     )
+                read += len(chunk[1]) > 1
                 yield chunk[0], readings
         finally:
             for _, future in under_way:
