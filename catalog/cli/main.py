@@ -164,9 +164,24 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
+def _fill_closed_streams() -> None:
+    """Open nothing in the place of standard streams that are closed.
+
+    The next file that is opened would get their number, and a message would be written into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            filler = os.open(os.devnull, os.O_RDWR)
+            if filler != number:
+                os.dup2(filler, number)
+                os.close(filler)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
+
+
 def run() -> None:
     """Run the command line of this process and end it."""
     signal.signal(signal.SIGTERM, _interrupt)
+    _fill_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

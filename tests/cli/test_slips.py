@@ -106,3 +106,20 @@ def test_a_terminated_query_ends_as_an_interrupted_one(db: str) -> None:
         _, said = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "interrupted" in said
+
+
+@pytest.mark.parametrize("closed", ["0", "1", "2", "012"])
+def test_closed_standard_streams_are_no_obstacle(tmp_path: Path, closed: str) -> None:
+    """What is opened first must not get their numbers, and messages for nobody end nowhere."""
+    builders.archive(tmp_path / "archive", 1, 1, 1, 2)
+    code = (
+        "import os, sys; "
+        f"[os.close(int(n)) for n in {closed!r}]; "
+        "os.execv(sys.executable, [sys.executable, '-m', 'catalog', *sys.argv[1:]])"
+    )
+    words = ["index", str(tmp_path / "archive"), "--db", str(tmp_path / "c.db")]
+    done = subprocess.run([sys.executable, "-c", code, *words], timeout=60, check=False)
+    assert done.returncode == 0
+    with closing(sqlite3.connect(tmp_path / "c.db")) as raw:
+        assert raw.execute("SELECT count(*) FROM instance").fetchone() == (2,)
+        assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
