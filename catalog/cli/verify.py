@@ -78,7 +78,7 @@ def verify(
     say(f"{counted(result.counts.total(), 'file')}: {', '.join(parts)}.")
     if result.without_digest:
         say(
-            f"{counted(result.without_digest, 'file has', 'files have')} no digest; `dcat index --digest` makes them."
+            f"{counted(result.without_digest, 'file has', 'files have')} no digest; `dcat index --digest` makes them for what can be read to its end."
         )
     return 4 if result.differences else 0
 
