@@ -1,4 +1,4 @@
-"""The File-sets behind the golden files: one for each kind of Application Profile.
+"""The File-sets behind the golden files: one for each Application Profile, and some beside.
 
 Headers are those of Explicit VR Little Endian files that pydicom writes; the Transfer Syntax that
 a record states is the family's. `python -m tests.golden.families` writes the golden files anew.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +211,49 @@ FAMILIES: dict[str, Family] = {
         (("1.2.3.4.5.6", EXPLICIT, {}), (SOP + "2", EXPLICIT, {})), options={"private": True}
     ),
 }  # fmt: skip
+
+
+REGIONS = {"SequenceOfUltrasoundRegions": Sequence([item(PixelComponentOrganization=1)])}
+FRAMES = {"NumberOfFrames": "3", "FrameTime": "33", "FrameIncrementPointer": 0x00181063}
+
+# Profiles beside those above: the family that is nearest, and the Transfer Syntax instead of its own.
+NEAREST: dict[str, tuple[str, str | None]] = {
+    "STD-GEN-DVD-RAM": ("general-cd", None),
+    "STD-GEN-BD": ("general-cd", None),
+    **{
+        f"STD-GEN-{medium}-{coding}": ("flash-j2k", syntax)
+        for medium in ("DVD", "BD", "USB", "MMC", "CF", "SD")
+        for coding, syntax in (("JPEG", TS + "70"), ("J2K", None))
+    },
+    "STD-GEN-BD-MPEG2-MPHL": ("bd-mpeg2", TS + "101"),
+    "STD-GEN-BD-MPEG4-HPLV41": ("bd-mpeg4", TS + "102"),
+    "STD-GEN-BD-MPEG4-HPLV41BD": ("bd-mpeg4", TS + "103"),
+    "STD-GEN-BD-MPEG4-HPLV42-2D": ("bd-mpeg4", TS + "104"),
+    "STD-GEN-BD-MPEG4-HPLV42-3D": ("bd-mpeg4", TS + "105"),
+    "STD-CTMR-DVD-RAM": ("ct-mr", None),
+    "STD-CTMR-DVD": ("ct-mr", None),
+    "STD-CTMR-MOD41": ("ct-mr", None),
+    "STD-XA1K-CD": ("angio-1024", TS + "70"),
+}
+
+
+def nearest(profile: str) -> Family:
+    """Return the File-set of a profile that has no family of its own above."""
+    if profile == "STD-WVFM-HD-FD":
+        return Family(((SOP + "9.2.1", EXPLICIT, {**ECG, "Modality": "HD"}),), profile)
+    if profile.startswith("STD-US-"):
+        _, _, purpose, frames, _ = profile.split("-", 4)
+        values = US | ({} if purpose == "ID" else REGIONS) | (FRAMES if frames == "MF" else {})
+        sop_class = SOP + ("3.1" if frames == "MF" else "6.1")
+        return Family(((sop_class, TS + "50", values),), profile)
+    base, syntax = NEAREST[profile]
+    family = FAMILIES[base]
+    instances = tuple((c, syntax or own, values) for c, own, values in family.instances)
+    return replace(family, profile=profile, instances=instances)
+
+
+OWN = {family.profile for family in FAMILIES.values()}
+FAMILIES |= {name.lower(): nearest(name) for name in PROFILES if name not in OWN}
 
 
 def made(family: Family) -> FileSet:
