@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from catalog.findings import Finding
+from catalog.shapes import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Started:
     """A stage of work begins. `total` counts `unit`s, or is `None` while it is not known."""
 
@@ -17,7 +17,7 @@ class Started:
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Progress:
     """`done` units of the stage are finished; sent once a batch, never once a file."""
 
@@ -26,7 +26,7 @@ class Progress:
     total: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finished:
     """The stage is over after `done` units."""
 
@@ -34,7 +34,7 @@ class Finished:
     done: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Noticed:
     """A finding that a person should see while the work goes on."""
 

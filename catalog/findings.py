@@ -5,8 +5,9 @@ An error stops (`catalog.errors`); a finding is kept, counted and shown, and wor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from catalog.shapes import frozen
 
 
 class Severity(StrEnum):
@@ -17,7 +18,7 @@ class Severity(StrEnum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One thing noticed about one place.
 

@@ -63,10 +63,11 @@ def test_every_row_says_how_it_is_known(row: list[str]) -> None:
 def test_every_option_of_the_commands_is_in_the_synopsis() -> None:
     import typer
 
+    from catalog.cli.declared import group_for_typer
     from catalog.cli.dicomdir import app
 
     synopsis = DOC.read_text(encoding="utf-8").split("```")[1]
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    commands = typer.main.get_command(group_for_typer(app)).commands  # type: ignore[attr-defined]
     for name, command in commands.items():
         line = next(each for each in synopsis.splitlines() if f"dcat dicomdir {name} " in each)
         for parameter in command.params:

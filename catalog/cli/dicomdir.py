@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import typer
-
 from catalog.cli import dicomdir_reading as reading
 from catalog.cli import dicomdir_writing as writing
+from catalog.cli.declared import Group
 
-app = typer.Typer(
-    help="Show, check, create, change or compare a DICOMDIR. Needs no catalogue.",
-    no_args_is_help=True,
+app = Group(
+    "Show, check, create, change or compare a DICOMDIR. Needs no catalogue.",
+    {
+        "show": reading.show_,
+        "check": reading.check_,
+        "create": writing.create_,
+        "add": writing.add_,
+        "remove": writing.remove_,
+        "diff": reading.diff_,
+    },
 )
-
-app.command("show")(reading.show_)
-app.command("check")(reading.check_)
-app.command("create")(writing.create_)
-app.command("add")(writing.add_)
-app.command("remove")(writing.remove_)
-app.command("diff")(reading.diff_)

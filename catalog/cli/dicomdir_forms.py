@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from catalog.cli.render import counted, plain, size_text
+from catalog.cli.saying import counted, plain, size_text
 
 if TYPE_CHECKING:
     from catalog.maintaining import Described, Line, Shown

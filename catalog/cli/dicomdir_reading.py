@@ -7,12 +7,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from catalog.cli import declared
 from catalog.cli.render import Format
 
 Medium = Annotated[
-    Path, typer.Argument(metavar="PATH", help="A DICOMDIR, or the folder of a medium that has one.")
+    Path,
+    declared.Argument(
+        metavar="PATH",
+        help="A DICOMDIR, the folder of a medium that has one, or a ZIP, tar or ISO file that holds one.",
+    ),
 ]
 
 
@@ -37,7 +40,7 @@ def show_(
     path: Medium,
     form: Annotated[
         ShowFormat,
-        typer.Option(
+        declared.Option(
             "--format",
             "-f",
             help="tree for people; dump for every element with its offset; json, ndjson or xml for programs.",
@@ -49,7 +52,7 @@ def show_(
     A damaged DICOMDIR is shown as far as it can be made out; `dcat dicomdir check` says what is wrong.
     """
     from catalog.cli import dicomdir_forms as forms
-    from catalog.cli.render import counted, say
+    from catalog.cli.saying import counted, say
     from catalog.findings import Severity
     from catalog.maintaining import dump_at, show
 
@@ -76,20 +79,21 @@ def check_(
     path: Medium,
     profile: Annotated[
         str | None,
-        typer.Option(
+        declared.Option(
             "--profile",
             metavar="NAME",
             help="Also hold it against an application profile, such as STD-GEN-CD.",
         ),
     ] = None,
-    output: Annotated[Format, typer.Option("--output", "-o")] = Format.TABLE,
+    output: Annotated[Format, declared.Option("--output", "-o")] = Format.TABLE,
 ) -> int:
     """Hold a DICOMDIR against PS3.3 Annex F and PS3.10 §8, and against the files of its medium.
 
     Exit code 4 if anything is an error; warnings and notes alone are said and give 0.
     """
     from catalog.cli import progress
-    from catalog.cli.render import counted, say, there_and_right, write_rows
+    from catalog.cli.render import write_rows
+    from catalog.cli.saying import counted, say, there_and_right
     from catalog.findings import Severity
     from catalog.verifying import check_medium
 
@@ -111,18 +115,22 @@ def check_(
 
 
 def diff_(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A DICOMDIR, or the folder of a medium.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    a: Annotated[
+        Path, declared.Argument(metavar="A", help="A DICOMDIR, or the folder of a medium.")
+    ],
+    b: Annotated[Path, declared.Argument(metavar="B", help="Another one.")],
     records: Annotated[
-        bool, typer.Option("--records", help="Compare the records alone, not File-set UID and ID.")
+        bool,
+        declared.Option("--records", help="Compare the records alone, not File-set UID and ID."),
     ] = False,
-    output: Annotated[DiffFormat, typer.Option("--output", "-o")] = DiffFormat.TABLE,
+    output: Annotated[DiffFormat, declared.Option("--output", "-o")] = DiffFormat.TABLE,
 ) -> int:
     """Compare two DICOMDIRs record by record, matched by identity and not by position.
 
     Exit code 0 if they say the same, 4 if not.
     """
-    from catalog.cli.render import counted, say, write_rows
+    from catalog.cli.render import write_rows
+    from catalog.cli.saying import counted, say
     from catalog.maintaining import compare
 
     result = compare(a, b, records_only=records)

@@ -17,7 +17,7 @@ def say_left_out(left_out: Sequence[LeftOut]) -> None:
     """Say what has no place in the directory: the first of each kind, then how many more."""
     from itertools import groupby
 
-    from catalog.cli.render import plain, say
+    from catalog.cli.saying import plain, say
 
     for code, group in groupby(
         sorted(left_out, key=lambda out: (out.code, out.place)), key=lambda out: out.code
@@ -37,7 +37,7 @@ def say_findings(findings: Sequence[Finding]) -> None:
 
 
 def say_repairs(findings: Sequence[Finding]) -> None:
-    from catalog.cli.render import say
+    from catalog.cli.saying import say
 
     if findings:
         say("Repaired or not carried over:")
@@ -46,7 +46,7 @@ def say_repairs(findings: Sequence[Finding]) -> None:
 
 def say_backup(done: Updated) -> None:
     """Say where the DICOMDIR that was replaced is kept."""
-    from catalog.cli.render import path_text, say
+    from catalog.cli.saying import path_text, say
 
     if done.backup is not None:
         say(f"The old DICOMDIR is kept as {path_text(done.backup)}.")

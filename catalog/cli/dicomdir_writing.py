@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from catalog.cli import declared
 from catalog.cli.dicomdir_reading import Medium
 from catalog.cli.dicomdir_saying import (
     SHOWN,
@@ -16,6 +15,7 @@ from catalog.cli.dicomdir_saying import (
     say_repairs,
 )
 from catalog.cli.export import Charset, IconSize, Private
+from catalog.cli.new_uid import new_uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,26 +25,28 @@ if TYPE_CHECKING:
 
 TextIn = Annotated[
     Charset,
-    typer.Option(
+    declared.Option(
         "--charset",
         help="Text of the records: as each file has it, or all in UTF-8. What cannot be converted is left out.",
     ),
 ]
 Icons = Annotated[
     IconSize | None,
-    typer.Option("--icons", help="Put icons of so many rows and columns into IMAGE records."),
+    declared.Option("--icons", help="Put icons of so many rows and columns into IMAGE records."),
 ]
 PrivateClasses = Annotated[
     Private,
-    typer.Option(
+    declared.Option(
         "--private",
         help="Instances of private SOP Classes: leave them out, or refer to them by PRIVATE records.",
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")]
+DryRun = Annotated[
+    bool, declared.Option("--dry-run", help="Say what would be done; write nothing.")
+]
 Repair = Annotated[
     bool,
-    typer.Option(
+    declared.Option(
         "--repair", help="Change a damaged DICOMDIR all the same, and say what is repaired."
     ),
 ]
@@ -52,17 +54,33 @@ Repair = Annotated[
 
 def create_(
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="The folder whose files get a DICOMDIR.")
+        Path, declared.Argument(metavar="FOLDER", help="The folder whose files get a DICOMDIR.")
     ],
     file_set_id: Annotated[
         str | None,
-        typer.Option(
+        declared.Option(
             "--file-set-id", metavar="ID", help="File-set ID: up to 16 of A-Z, 0-9 and _."
+        ),
+    ] = None,
+    descriptor: Annotated[
+        str | None,
+        declared.Option(
+            "--descriptor",
+            metavar="FILE",
+            help="The File-set's descriptor file: a text in FOLDER that says what it is for.",
+        ),
+    ] = None,
+    descriptor_charset: Annotated[
+        str | None,
+        declared.Option(
+            "--descriptor-charset",
+            metavar="TERM",
+            help="Its character set, such as 'ISO_IR 100'; ASCII without.",
         ),
     ] = None,
     profile: Annotated[
         str | None,
-        typer.Option(
+        declared.Option(
             "--profile",
             metavar="NAME",
             help="Follow this Application Profile, such as STD-GEN-CD: write its keys and icons; list what does not fit before anything is written.",
@@ -73,27 +91,27 @@ def create_(
     private: PrivateClasses = Private.REFUSE,
     rename: Annotated[
         bool,
-        typer.Option(
+        declared.Option(
             "--rename",
             help="Rename files whose names are no File IDs; the mapping is written first and printed.",
         ),
     ] = False,
     undo_rename: Annotated[
         bool,
-        typer.Option(
+        declared.Option(
             "--undo-rename",
             help="Give renamed files their old names back; the DICOMDIR is kept as a backup.",
         ),
     ] = False,
     replace: Annotated[
         bool,
-        typer.Option(
+        declared.Option(
             "--replace", help="Replace a DICOMDIR that is there; the old one is kept beside it."
         ),
     ] = False,
     partial: Annotated[
         bool,
-        typer.Option(
+        declared.Option(
             "--partial",
             help="Write it although some DICOM files can have no record (against PS3.3 F.2.1); exit code 3.",
         ),
@@ -106,7 +124,7 @@ def create_(
     be referenced: a directory must name them all (PS3.3 F.2.1). The DICOMDIR is written last and at once.
     """
     from catalog.cli import progress
-    from catalog.cli.render import counted, path_text, plain, say, size_text
+    from catalog.cli.saying import counted, path_text, plain, say, size_text
     from catalog.errors import FileSetError, SelectionError
     from catalog.fileset.file_id import is_file_set_id
     from catalog.fileset.tree import walk
@@ -119,7 +137,7 @@ def create_(
             file_set_id,
         )
     if undo_rename:
-        others = (rename, replace, partial, dry_run, file_set_id, profile, icons)
+        others = (rename, replace, partial, dry_run, file_set_id, descriptor, profile, icons)
         if any(others) or charset is not Charset.SOURCE or private is not Private.REFUSE:
             raise SelectionError("--undo-rename goes with no other option.")
         back, backup = undo_renames(folder)
@@ -129,6 +147,13 @@ def create_(
         if backup is not None:
             say(f"The DICOMDIR, which named them otherwise, is kept as {path_text(backup)}.")
         return 0
+    if descriptor_charset is not None and descriptor is None:
+        raise SelectionError("--descriptor-charset goes with --descriptor.")
+    described = None
+    if descriptor is not None:
+        from catalog.maintaining.descriptor import descriptor as described_by
+
+        described = described_by(folder, descriptor, descriptor_charset)
     making = _making(profile, charset, icons, private)  # before every header is read
     with progress.shown() as listener:
         plan = plan_creation(folder, renaming=rename, making=making, listener=listener)
@@ -149,7 +174,9 @@ def create_(
         refusal = refused(plan, replace=replace, partial=partial)
         say(refusal or f"{amount}, would be named by a DICOMDIR. Nothing was written.")
         return 1 if refusal else 3 if plan.left_out else 0
-    done = create(plan, _new_uid(), file_set_id, replace=replace, partial=partial)
+    done = create(
+        plan, new_uid(), file_set_id, replace=replace, partial=partial, descriptor=described
+    )
     say_findings(plan.findings)
     if plan.renames:
         say(
@@ -168,7 +195,7 @@ def create_(
 def add_(
     path: Medium,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILES...", help="DICOM files, or folders of them.")
+        list[Path], declared.Argument(metavar="FILES...", help="DICOM files, or folders of them.")
     ],
     charset: TextIn = Charset.SOURCE,
     icons: Icons = None,
@@ -181,13 +208,13 @@ def add_(
     What was in the DICOMDIR stays as it is, in its order. The old DICOMDIR is kept beside the new.
     """
     from catalog.cli import progress
-    from catalog.cli.render import counted, plain, say
+    from catalog.cli.saying import counted, plain, say
     from catalog.maintaining import add, plan_addition
 
     making = _making(None, charset, icons, private)
     with progress.shown() as listener:
         plan = plan_addition(
-            path, files, _new_uid(), repair=repair, making=making, listener=listener
+            path, files, new_uid(), repair=repair, making=making, listener=listener
         )
     for place, name in plan.already[:SHOWN]:
         say(f"  already there: {plain(place)} is {plain(name)}")
@@ -225,22 +252,22 @@ def remove_(
     path: Medium,
     selectors: Annotated[
         list[str],
-        typer.Argument(
+        declared.Argument(
             metavar="SELECTOR...", help="Study, Series or SOP Instance UIDs, or File IDs."
         ),
     ],
     delete_files: Annotated[
-        bool, typer.Option("--delete-files", help="Delete the files, too.")
+        bool, declared.Option("--delete-files", help="Delete the files, too.")
     ] = False,
     move_files: Annotated[
         Path | None,
-        typer.Option(
+        declared.Option(
             "--move-files", metavar="FOLDER", help="Move the files out of the medium, below FOLDER."
         ),
     ] = None,
     keep_files: Annotated[
         bool,
-        typer.Option(
+        declared.Option(
             "--keep-files",
             help="Leave the files, which breaks PS3.3 F.2.1 until they are taken away; exit code 3.",
         ),
@@ -254,13 +281,13 @@ def remove_(
     files: --delete-files, --move-files or --keep-files. The DICOMDIR is changed first.
     """
     from catalog.cli import progress
-    from catalog.cli.render import counted, plain, say
+    from catalog.cli.saying import counted, plain, say
     from catalog.errors import SelectionError
     from catalog.maintaining import Fate, plan_removal, remove
 
     if delete_files + keep_files + (move_files is not None) > 1:
         raise SelectionError("Name one of --delete-files, --move-files and --keep-files.")
-    plan = plan_removal(path, selectors, _new_uid(), repair=repair)
+    plan = plan_removal(path, selectors, new_uid(), repair=repair)
     if plan.missing:
         say(f"{counted(plan.missing, 'file')} of these records are not on the medium.")
     if dry_run:
@@ -316,9 +343,3 @@ def _making(
 def _say_lacking_icons(candidates: Iterable[Candidate]) -> None:
     """Say which records would have no icon though icons were asked for."""
     say_findings([f for each in candidates for f in each.findings if f.code == "icon-missing"])
-
-
-def _new_uid() -> str:
-    import uuid
-
-    return f"2.25.{uuid.uuid4().int}"

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import errno
-import inspect
 import logging
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Annotated, Any
 
 from catalog import __version__
-from catalog.cli import options, plain_lines
-from catalog.cli.render import path_text, sentence
+from catalog.cli import declared, plain_lines, typed_line
+from catalog.cli.saying import path_text, sentence
 from catalog.errors import DcatError, SelectionError
+
+if TYPE_CHECKING:
+    import typer
 
 EPILOG = (
     "Exit codes: 0 done; 1 error; 2 wrong usage; 3 done, but some files failed or were left out; "
@@ -31,7 +30,11 @@ _COMMANDS = {
     "export": ("export", "export"),
     "import": ("import_", "import_"),
     "verify": ("verify", "verify"),
+    "ledger": ("ledger", "app"),
+    "patient": ("patient", "app"),
+    "selection": ("selection", "app"),
     "audit": ("audit", "audit"),
+    "report": ("report", "report"),
     "sql": ("sql", "sql"),
     "demo": ("demo", "demo"),
     "dicomdir": ("dicomdir", "app"),
@@ -44,16 +47,19 @@ INTERRUPTED = 130
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"dcat {__version__}")
+        import typer
+
+        print(f"dcat {__version__}")  # noqa: T201 - what was asked for
         raise typer.Exit
 
 
 def _options(
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show tracebacks and debug messages.")
+        bool, declared.Option("--debug", help="Show tracebacks and debug messages.")
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool,
+        declared.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     logging.basicConfig(
@@ -74,6 +80,8 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
 
     With all of them if `arguments` begin with none.
     """
+    import typer
+
     app = typer.Typer(
         help="A catalogue of DICOM files: index archives, find anything, export and import File-sets, audit in SQL.",
         epilog=EPILOG,
@@ -81,21 +89,26 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_options)
+    app.callback()(declared.for_typer(_options))
     first = next((each for each in arguments if each != "--debug"), "")
     for name in [first] if first in _COMMANDS else _COMMANDS:
         command = _loaded(name)
+        if isinstance(command, declared.Group):
+            command = declared.group_for_typer(command)
         if isinstance(command, typer.Typer):
             for each in command.registered_commands:
                 each.help = each.help or _flowing(each.callback)
             app.add_typer(command, name=name)
         else:
-            app.command(name, help=_flowing(command))(command)
+            app.command(name, help=_flowing(command))(declared.for_typer(command))
     return app
 
 
 def _flowing(command: Callable[..., Any] | None) -> str | None:
     """Return the docstring with each paragraph in one line, so that `--help` breaks it to the width at hand."""
+    import inspect
+    import re
+
     return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command) or "") or None
 
 
@@ -103,19 +116,18 @@ def _run(arguments: Sequence[str]) -> object:
     """Run the subcommand that `arguments` ask for; return what it returns."""
     if len(arguments) > 1 and arguments[0] in _COMMANDS:
         command, rest = _loaded(arguments[0]), arguments[1:]
-        if isinstance(command, typer.Typer):
-            named = {each.name: each.callback for each in command.registered_commands}
-            command, rest = named.get(rest[0]), rest[1:]
-        values = plain_lines.values(command, rest) if command is not None else None
-        if command is not None and values is not None:
+        if isinstance(command, declared.Group):
+            command, rest = command.commands.get(rest[0]), rest[1:]
+        plain = callable(command) and plain_lines.values(command, rest)
+        if isinstance(plain, dict):
             _options()
-            return command(**values)
+            return command(**plain)
     return application(arguments)(list(arguments), standalone_mode=False, prog_name="dcat")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command line; return its exit code."""
-    options.remember(arguments)
+    typed_line.remember(arguments)
     try:
         if "" in arguments:
             # `--patient "$ID"` with ID unset must not mean everybody.
@@ -124,9 +136,9 @@ def main(arguments: Sequence[str]) -> int:
     except DcatError as exc:
         if "--debug" in arguments:
             logging.getLogger("catalog").exception("the error in full")
-        typer.echo(f"dcat: {sentence(exc)}", err=True)
+        _complain(f"dcat: {sentence(exc)}")
         return exc.exit_code
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         result = INTERRUPTED
     except BrokenPipeError:
         return _reader_has_gone()
@@ -140,17 +152,34 @@ def main(arguments: Sequence[str]) -> int:
             raise
         named = isinstance(exc.filename, str | bytes) and exc.filename
         where = f" ({path_text(os.fsdecode(named))})" if named else ""
-        typer.echo(f"dcat: {sentence(exc.strerror or exc)}{where}.", err=True)
+        _complain(f"dcat: {sentence(exc.strerror or exc)}{where}.")
         return 1
     except Exception as exc:
+        if _is_abort(exc):
+            return _interrupted()
         show = getattr(exc, "show", None)  # usage errors; Typer carries its own copy of their class
         if show is None:
             raise
         show()
         return int(getattr(exc, "exit_code", 2))
     if result == INTERRUPTED:
-        typer.echo("dcat: interrupted; what was done before is kept.", err=True)
+        return _interrupted()
     return result if isinstance(result, int) else 0
+
+
+def _complain(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 - the one place where errors become text
+
+
+def _interrupted() -> int:
+    _complain("dcat: interrupted; what was done before is kept.")
+    return INTERRUPTED
+
+
+def _is_abort(exc: Exception) -> bool:
+    """Return whether Typer's prompts were interrupted; without Typer nothing was."""
+    loaded = sys.modules.get("typer")
+    return loaded is not None and isinstance(exc, loaded.Abort)
 
 
 def _reader_has_gone() -> int:

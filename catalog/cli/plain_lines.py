@@ -1,4 +1,4 @@
-"""Command lines that need no parser: flags, options with a text, path or number, and plain arguments.
+"""Command lines that need no parser: flags, options with a text, path, number or choice, and plain arguments.
 
 Typer takes longer to load what reads a command line than dcat does to write a small DICOMDIR. So
 the declarations of a command, which are Typer's, are read here for the plainest lines. Whatever is
@@ -7,40 +7,40 @@ not plain, wrong or asks for help is left to Typer, and what is called is the sa
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
-from typer.models import ArgumentInfo, OptionInfo, ParameterInfo
+from catalog.cli.declared import Declared, hints
 
-_PLAIN = ("metavar", "help", "rich_help_panel", "show_default", "hidden", "default", "param_decls")
+_PLAIN = ("metavar", "help", "rich_help_panel", "show_default", "hidden", "autocompletion")
 """What a declaration may say without having a part in how a value is understood."""
-
 
 _BOUNDS = ("min", "max")
 
 _MOST_DIGITS = 9
+_MISSING: Any = object()
 
 
 class _Parameter(NamedTuple):
-    """A parameter that is understood here; `kind` is `bool`, `str`, `Path` or `int`."""
+    """A parameter that is understood here; `kind` is `bool`, `str`, `Path`, `int` or an enumeration of texts."""
 
     name: str
-    kind: type
+    kind: type[Any]
     is_argument: bool
-    takes_rest: bool = False
-    """Whether it is a list of all arguments."""
+    is_list: bool = False
+    """Whether it is a list: of an option that may be repeated, or of all arguments that are left."""
     least: float = -math.inf
     most: float = math.inf
 
     def value(self, word: str) -> Any:
         """Return what `word` means, `None` if it has no meaning here."""
+        if issubclass(self.kind, Enum):
+            return next((each for each in self.kind if each.value == word), None)
         if self.kind is not int:
             return self.kind(word)
         if not (word.isascii() and word.isdigit() and len(word) <= _MOST_DIGITS):
@@ -69,29 +69,34 @@ def values(command: Callable[..., Any], arguments: Sequence[str]) -> dict[str, A
             parameter = known.get(word)
         else:
             parameter = waiting[0] if waiting else None
-            if parameter is not None and not parameter.takes_rest:
+            if parameter is not None and not parameter.is_list:
                 del waiting[0]
-        if parameter is None or (parameter.name in seen and not parameter.takes_rest):
+        if parameter is None or (parameter.name in seen and not parameter.is_list):
             return None
         seen.add(parameter.name)
         if parameter.kind is bool:
             given[parameter.name] = True
             continue
         text: str | None = word if parameter.is_argument else next(rest, None)
-        if not text or text.startswith("-"):
+        if not text or text.startswith("--"):
             return None
         value = parameter.value(text)
         if value is None:
             return None
-        if parameter.takes_rest:
+        if parameter.is_list:
             before = given[parameter.name]
-            value = [value] if before is inspect.Parameter.empty else [*before, value]
+            value = [value] if before is _MISSING or before is None else [*before, value]
         given[parameter.name] = value
-    return None if inspect.Parameter.empty in given.values() else given
+    return None if _MISSING in given.values() else given
 
 
 def _defaults(command: Callable[..., Any]) -> dict[str, Any]:
-    return {name: each.default for name, each in inspect.signature(command).parameters.items()}
+    """Return what the parameters of `command` are when they are not given, in their order."""
+    code = command.__code__
+    names = code.co_varnames[: code.co_argcount]
+    defaults: tuple[object, ...] = command.__defaults__ or ()
+    missing = [_MISSING] * (len(names) - len(defaults))
+    return dict(zip(names, (*missing, *defaults), strict=True))
 
 
 def _parameters(command: Callable[..., Any]) -> dict[str, _Parameter]:
@@ -100,62 +105,62 @@ def _parameters(command: Callable[..., Any]) -> dict[str, _Parameter]:
     A parameter that is not plain may stay at its default if that says all; a line that names it is
     for Typer. None at all if what Typer makes of a default is for Typer to say.
     """
-    hints = get_type_hints(command, vars(sys.modules[command.__module__]), include_extras=True)
+    types = hints(command)
     found: dict[str, _Parameter] = {}
-    parameters = inspect.signature(command).parameters
-    for name in parameters:
-        hint = hints[name]
+    for name, default in _defaults(command).items():
+        hint = types[name]
         if get_origin(hint) is not Annotated:
             return {}
         type_, info = get_args(hint)[:2]
-        if not isinstance(info, ParameterInfo):
+        if not isinstance(info, Declared):
             return {}
-        kind = _kind(type_)
-        # In `Annotated` an option's first name stands where its default used to be.
-        names = [each for each in (info.default, *(info.param_decls or ())) if each is not ...]
-        if isinstance(info, ArgumentInfo):
-            takes_rest = type_ == list[Path]
-            if not (type_ in (str, Path) or takes_rest) or names or not _says_no_more(info):
+        kind, is_list = _kind(type_)
+        if info.kind == "Argument":
+            if kind not in (str, Path) or not _says_no_more(info.said):
                 return {}
-            found[name] = _Parameter(name, Path if takes_rest else type_, True, takes_rest)
-        elif kind and names and all(map(_is_option, names)) and _says_no_more(info, _BOUNDS):
-            least = -math.inf if info.min is None else info.min
-            most = math.inf if info.max is None else info.max
+            found[name] = _Parameter(name, kind, True, is_list)
+        elif (
+            kind
+            and info.names
+            and all(map(_is_option, info.names))
+            and _says_no_more(info.said, (*_BOUNDS, "case_sensitive"))
+        ):
+            least, most = info.said.get("min", -math.inf), info.said.get("max", math.inf)
             if kind is not int and (least, most) != (-math.inf, math.inf):
                 return {}
-            parameter = _Parameter(name, kind, False, least=least, most=most)
-            found.update({str(each): parameter for each in names})
-        elif not _may_rest(parameters[name].default, info):
+            parameter = _Parameter(name, kind, False, is_list, least, most)
+            found.update(dict.fromkeys(info.names, parameter))
+        elif not _may_rest(default, info):
             return {}
     return found
 
 
-def _may_rest(default: object, info: ParameterInfo) -> bool:
+def _may_rest(default: object, info: Declared) -> bool:
     """Return whether a parameter that no line here can name has its default's value, whatever it takes."""
-    plain = default is None or isinstance(default, bool | Enum)
+    plain = default is None or isinstance(default, bool | Enum | float)
     return (
-        plain and isinstance(info, OptionInfo) and _says_no_more(info, (*_BOUNDS, "case_sensitive"))
+        plain and info.kind == "Option" and _says_no_more(info.said, (*_BOUNDS, "case_sensitive"))
     )
 
 
-def _kind(type_: Any) -> type | None:
-    """Return the one type of a value, `None` for lists, enumerations and whatever else there is."""
+def _kind(type_: Any) -> tuple[type | None, bool]:
+    """Return the type of one value, `None` if it is none that is understood here; and whether there is a list of them."""
     members: Iterator[Any] = iter((type_,))
     if isinstance(type_, UnionType):
         members = (each for each in get_args(type_) if each is not NoneType)
-    kinds = list(members)
-    return kinds[0] if len(kinds) == 1 and kinds[0] in (bool, str, Path, int) else None
+    only, *others = members
+    is_list = get_origin(only) is list
+    if is_list:
+        (only,) = get_args(only)
+    kinds = (str, Path) if is_list else (bool, str, Path, int)
+    is_choice = isinstance(only, type) and issubclass(only, Enum) and not is_list
+    return (only if not others and (only in kinds or is_choice) else None), is_list
 
 
-def _is_option(name: object) -> bool:
-    return isinstance(name, str) and name.startswith("-") and "/" not in name and " " not in name
+def _is_option(name: str) -> bool:
+    return name.startswith("-") and "/" not in name and " " not in name
 
 
-def _says_no_more(info: ParameterInfo, beside: Sequence[str] = ()) -> bool:
-    """Return whether all that bears on a value's meaning, `beside` aside, is as Typer has it by default."""
-    usual = vars(type(info)(default=info.default))
-    return all(
-        value is usual[name] or value == usual[name]
-        for name, value in vars(info).items()
-        if name not in _PLAIN and name not in beside
-    )
+def _says_no_more(said: Mapping[str, Any], beside: Sequence[str] = ()) -> bool:
+    """Return whether nothing, `beside` aside, is said that bears on what a value means."""
+    return all(name in _PLAIN or name in beside for name in said)

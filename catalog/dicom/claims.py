@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -40,6 +39,7 @@ from catalog.entities import (
 )
 from catalog.findings import Finding, Severity
 from catalog.normal_forms import normal
+from catalog.shapes import frozen
 
 SOP_CLASS_UID = 0x00080016
 SOP_INSTANCE_UID = 0x00080018
@@ -52,7 +52,7 @@ WANTED: frozenset[int] = frozenset(a.tag for level in _LEVELS for a in at(level)
 """Tags of every attribute that the catalogue always keeps."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """What `claims` reads from a data set: the attributes always kept, and those that were asked for.
 

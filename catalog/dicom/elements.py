@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from catalog.errors import EncodingError, HeaderError, TruncatedHeader
+from catalog.shapes import frozen
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -41,7 +41,7 @@ MAX_DEPTH = 32
 """Deepest nesting of sequences that is read. Real objects stay below ten; attackers do not."""
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@frozen
 class Element:
     """One data element.
 
@@ -60,13 +60,6 @@ class Element:
     vr: str
     value: bytes | tuple[tuple[Element, ...], ...]
 
-    def __init__(self, tag: int, vr: str, value: bytes | tuple[tuple[Element, ...], ...]) -> None:
-        # Hundreds of thousands are made of one directory: the slots themselves are set, since
-        # what a frozen dataclass generates looks each of them up by name and takes 1.6 times as long.
-        _set_tag(self, tag)
-        _set_vr(self, vr)
-        _set_value(self, value)
-
     @property
     def items(self) -> tuple[Item, ...]:
         """The items of a sequence; empty for any other element."""
@@ -77,10 +70,6 @@ class Element:
         """The value's bytes; empty for a sequence."""
         return self.value if isinstance(self.value, bytes) else b""
 
-
-_set_tag: Callable[[Element, int], None] = vars(Element)["tag"].__set__
-_set_vr: Callable[[Element, str], None] = vars(Element)["vr"].__set__
-_set_value: Callable[[Element, object], None] = vars(Element)["value"].__set__
 
 Item: TypeAlias = tuple[Element, ...]
 

@@ -7,7 +7,6 @@ what nobody asked for. Values are the bytes of the file, numbers little endian.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from catalog.dicom.elements import (
@@ -33,6 +32,7 @@ from catalog.dicom.elements import (
 from catalog.dicom.source import HEAD_BYTES, Source
 from catalog.errors import HeaderError, TruncatedHeader
 from catalog.findings import Finding, Severity
+from catalog.shapes import field, frozen, mutable
 
 MAX_VALUE_BYTES = 1024 * 1024
 """Longest wanted value that is loaded; no attribute of the catalogue comes near it."""
@@ -59,7 +59,7 @@ _LITTLE_LENGTH = struct.Struct("<I").unpack_from
 _BIG_LENGTH = struct.Struct(">I").unpack_from
 
 
-@dataclass(slots=True)
+@mutable
 class Walk:
     """What a walk has found so far.
 
@@ -181,7 +181,7 @@ def walk(
         index, last = after - base, len(data) - HEAD_BYTES
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Met:
     """The head of one element: `at` is where it begins, `start` where its value does."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from operator import attrgetter
 from typing import TypeAlias
@@ -29,6 +28,7 @@ from catalog.fileset.record_types import (
 )
 from catalog.fileset.tree import FILE_ID, SOP_INSTANCE_IN_FILE, FileSet, Record, is_full, walk
 from catalog.findings import Finding, Severity
+from catalog.shapes import frozen
 
 _REFERENCE = (
     (FILE_ID, "ReferencedFileID"),
@@ -80,7 +80,7 @@ def check(fileset: FileSet, entries: Sequence[Entry] = ()) -> tuple[Finding, ...
     return tuple(checker.findings)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Plan:
     """What is left to look at in records of one type and place that have the same tags.
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from catalog.errors import FileIdError
 from catalog.findings import Finding, Severity
+from catalog.shapes import frozen
 
 MAX_COMPONENTS = 8
 MAX_COMPONENT_LENGTH = 8
@@ -22,7 +22,7 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 _VERSION = re.compile(r";[0-9]+$")
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen
 class FileId:
     """A legal File ID; ordered by its components, root first.
 
@@ -45,6 +45,9 @@ class FileId:
                     f"{component!r} is no component of a File ID: 1 to {MAX_COMPONENT_LENGTH} of "
                     "A-Z, 0-9 and _ (PS3.10 §8.2, §8.5)."
                 )
+
+    def __lt__(self, other: FileId) -> bool:
+        return self.components < other.components
 
     @property
     def path(self) -> str:
@@ -92,11 +95,14 @@ def components_of(value: bytes) -> tuple[str, ...]:
     A byte outside ASCII becomes `<NN>` in hexadecimal: File IDs have no character set to read it by.
     """
     value = value.rstrip(b" \0")
-    text = "".join(chr(b) if b < 0x80 else f"<{b:02X}>" for b in value)
+    if value.isascii():
+        text = value.decode("ascii")
+    else:
+        text = "".join(chr(b) if b < 0x80 else f"<{b:02X}>" for b in value)
     return tuple(part.strip(" ") for part in text.split("\\")) if text else ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resolution:
     """Where a referenced file is: `path` is one of the listing's paths, or `None`."""
 

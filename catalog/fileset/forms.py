@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from catalog.dicom.elements import SHORT_VRS, Element
 from catalog.fileset.layout import Laid
 from catalog.fileset.tree import MRDR_OFFSET, RECORD_TYPE, SPECIFIC_CHARACTER_SET, TEXT_VRS
+from catalog.shapes import frozen
 
 LINKS = struct.Struct("<8sI8sH8sI")
 LINK_HEADS = (b"\4\0\0\x14UL\4\0", b"\4\0\x10\x14US\2\0", b"\4\0\x20\x14UL\4\0")
@@ -34,7 +34,7 @@ _TRIALS = 64
 _Known = dict[bytes, Element]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Form:
     """What records have in common.
 

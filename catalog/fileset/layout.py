@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from catalog.dicom.elements import Element
 from catalog.findings import Finding, Severity
+from catalog.shapes import field, mutable
 
 DIRECTORY_RECORDS = 0x00041220
 
 
-@dataclass(slots=True)
+@mutable
 class Laid:
     """One Directory Record as it lies in the file.
 
@@ -38,7 +38,7 @@ class Laid:
     has_text: bool = True
 
 
-@dataclass(slots=True)
+@mutable
 class Layout:
     """Everything in a DICOMDIR, in physical order: File Meta, data set, records."""
 

@@ -8,7 +8,6 @@ suggest. Work is linear (one sort apart); nothing recurses along siblings, and d
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from catalog.dicom.elements import Element
 from catalog.fileset.layout import Laid
@@ -22,6 +21,7 @@ from catalog.fileset.tree import (
     needs_character_set,
 )
 from catalog.findings import Finding, Severity
+from catalog.shapes import frozen
 
 MAX_DEPTH = 32
 """Deepest chain of parents that is kept. The standard needs four, and private records a few more."""
@@ -31,7 +31,7 @@ _OFFSETS = "PS3.3 F.3.2.2"
 _LEVELS = ("PATIENT", "STUDY", "SERIES")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """How a record stood in the file.
 
@@ -50,7 +50,7 @@ class Entry:
     recovered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Linked:
     """Records in order, their entries depth first in the same order, and what was noticed."""
 

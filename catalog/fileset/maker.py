@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from catalog.dicom.elements import WIDTH, Element, Item, tag_text
@@ -20,6 +19,7 @@ from catalog.fileset.tree import (
     padded,
 )
 from catalog.findings import Finding, Severity
+from catalog.shapes import field, frozen, mutable
 
 VERIFYING_OBSERVERS = 0x0040A073
 TIMEZONE_OFFSET = 0x00080201
@@ -31,7 +31,7 @@ _RELATIONSHIP_TYPE = 0x0040A010
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Built:
     """A record and what was noticed; `record` is `None` if none can be made, a finding says why."""
 
@@ -44,7 +44,7 @@ def refusal(message: str, place: str, clause: str) -> Finding:
     return Finding("not-exportable", Severity.ERROR, message, place, clause)
 
 
-@dataclass(slots=True)
+@mutable
 class Maker:
     """Makes the elements of one record; what it notices is in `findings`.
 

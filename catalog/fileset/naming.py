@@ -9,7 +9,6 @@ carries no semantics).
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable, Iterable
 
 from catalog.errors import FileSetError
@@ -29,6 +28,8 @@ def hash_text(parts: Iterable[str], length: int, salt: int = 0) -> str:
 
     Parts are hashed with their lengths, so ("A", "BC") and ("AB", "C") differ. At most 51.
     """
+    import hashlib  # OpenSSL takes long to load, and a DICOMDIR for files in place names none
+
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")

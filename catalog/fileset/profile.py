@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from catalog.fileset.record_types import Key
+from catalog.shapes import field, frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExtraKey(Key):
     """A key that a profile adds to a record type.
 
@@ -22,7 +22,7 @@ class ExtraKey(Key):
     in_shared_groups: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IconRule:
     """What a profile says of Icon Image Sequence (0088,0200).
 
@@ -46,7 +46,7 @@ class IconRule:
     frame_position: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Demand:
     """What a profile asks of an attribute of the files themselves; one field beside the name is set.
 
@@ -79,7 +79,7 @@ Alternatives = tuple[tuple[Demand, ...], ...]
 Keys = Mapping[str, tuple[Key, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Profile:
     """One Application Profile.
 

@@ -7,10 +7,10 @@ profile's `unverified` names it. What is asked of it is in `catalog.fileset.prof
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from catalog.fileset.profile import Alternatives, Demand, ExtraKey, IconRule, Keys, Profile
 from catalog.fileset.record_types import GENERAL_PURPOSE_KEYS, Key
+from catalog.shapes import replace
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 _TS = "1.2.840.10008.1.2.4."
@@ -241,7 +241,7 @@ def _profiles() -> tuple[Profile, ...]:
         ),
         Profile(
             "STD-GEN-ZIP-MAIL", "PS3.11 Annex L", "ZIP file by e-mail", updater=False,
-            remarks="dcat writes the File-set; zip it with DICOMDIR at the archive's root, as DICOM.ZIP.",
+            remarks="`dcat export --zip DICOM.ZIP` writes it; with DICOMDIR at the archive's root.",
         ),
     ]  # fmt: skip
     return (*general, *dvd, *flash, *disc, video, *mail, *_modality_profiles())

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from catalog.dicom.elements import Buffer, Element, tag_text
 from catalog.fileset.check import check
@@ -19,6 +18,7 @@ from catalog.fileset.layout import DIRECTORY_RECORDS, Layout
 from catalog.fileset.linking import Entry, link
 from catalog.fileset.tree import FileSet, walk
 from catalog.findings import Finding, Severity
+from catalog.shapes import frozen
 
 __all__ = ["Directory", "Entry", "read", "refused"]
 
@@ -33,7 +33,7 @@ _OWN = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Directory:
     """A DICOMDIR as read.
 

@@ -9,7 +9,6 @@ makes records asks nothing but its header.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
 from typing import Generic, NamedTuple, TypeVar
 
 from catalog.dicom.elements import Element
@@ -18,6 +17,7 @@ from catalog.fileset.record_types import Key
 from catalog.fileset.supplied import Header
 from catalog.fileset.tree import needs_character_set
 from catalog.findings import Finding
+from catalog.shapes import replace
 
 ExtraKeys = Mapping[str, Sequence[Key]]
 """Keys that an application profile adds, by record type."""

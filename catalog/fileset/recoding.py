@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from catalog.dicom.elements import Element, Item, tag_text
 from catalog.dicom.values import character_sets, decode_bytes
@@ -15,6 +14,7 @@ from catalog.fileset.tree import (
     needs_character_set,
     padded,
 )
+from catalog.shapes import replace
 
 _DECLARED = Element(SPECIFIC_CHARACTER_SET, "CS", b"ISO_IR 192")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from operator import attrgetter
@@ -27,6 +26,7 @@ from catalog.fileset.tree import (
     Record,
     is_full,
 )
+from catalog.shapes import frozen
 
 FORBIDDEN_GROUPS = (0x0000, 0x0002, 0x0006)
 """Groups that items may not hold (PS3.5 §7.5)."""
@@ -110,7 +110,7 @@ def encode_record(record: Record) -> tuple[bytes, int, int]:
     return _ITEM.pack(0xFFFE, 0xE000, len(body)) + body, next_, lower
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Shape:
     """What records of one type with the same tags and VRs have in common.
 

@@ -6,7 +6,7 @@ it; nothing else in dcat lists keys.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from catalog.shapes import frozen, replace
 
 ROOT = "ROOT"
 """The Root Directory Entity; not a record type."""
@@ -16,7 +16,7 @@ SERIES = "SERIES"
 MRDR = "MRDR"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Key:
     """One key of a record type.
 
@@ -38,7 +38,7 @@ class Key:
     nested: tuple[Key, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordType:
     """One Directory Record Type (0004,1430).
 

@@ -5,14 +5,13 @@ The lists below are indented under their record type; UIDs are shortened by thei
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from catalog.fileset.record_types import RECORD_TYPES, ROOT
+from catalog.shapes import frozen
 
 _UID_ROOT = "1.2.840.10008.5.1."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SopClassRecord:
     """How one storage SOP Class stands in a File-set.
 

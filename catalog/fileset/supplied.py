@@ -19,7 +19,6 @@ Codes, measures, enumerations and part numbers have no honest substitute: such a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Protocol
 
@@ -117,6 +116,8 @@ def _number(tag: int) -> Callable[[Header], bytes]:
     """Return a rule that gives nine digits, the first a 9, from the UID in `tag`."""
 
     def rule(header: Header) -> bytes:
+        import hashlib  # most files have all values, and it takes long to load
+
         digest = hashlib.sha256(_uid(header, tag).encode("ascii")).digest()
         return b"%d" % (900_000_000 + int.from_bytes(digest[:8], "big") % 100_000_000)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 
 from catalog.dicom.elements import WIDTH, Element, Item
 from catalog.fileset.file_id import FileId, components_of
+from catalog.shapes import frozen, replace
 
 SPECIFIC_CHARACTER_SET = 0x00080005
 NEXT_RECORD = 0x00041400
@@ -30,7 +30,7 @@ TEXT_VRS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 """VRs that (0008,0005) governs (PS3.5 §6.1.2.2)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """One Directory Record and the entity below it.
 
@@ -81,7 +81,7 @@ class Record:
         return None if text is None else tuple(part.strip() for part in text.split("\\"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileSet:
     """What a DICOMDIR says, apart from its layout.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from catalog.dicom.elements import Element, encode
@@ -18,6 +17,7 @@ from catalog.fileset.file_id import file_id
 from catalog.fileset.record_bytes import FORBIDDEN_GROUPS, Shapes, check_record, encode_record
 from catalog.fileset.record_types import a_record
 from catalog.fileset.tree import FileSet, Record, walk
+from catalog.shapes import frozen
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
@@ -31,7 +31,7 @@ _MAX_DEPTH = 32
 _UL = struct.Struct("<I")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Writing:
     """Which implementation writes: (0002,0012) and (0002,0013), PS3.10 §7.1.
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from catalog.errors import FileIdError, FileSetError, SourceChanged
 from catalog.events import Finished, Listener, Progress, Started, ignore
-from catalog.files.copy import copy, sync, write_error
+from catalog.files.copy import copy
 from catalog.files.digest import digest
 from catalog.files.paths import absolute_text, from_text, on_disk, to_text
 from catalog.files.walk import Kind, walk
+from catalog.files.writing import sync, write_error
 from catalog.fileset.file_id import FileId, file_id
 from catalog.fileset.naming import Identity, hash_text, names
 from catalog.maintaining.examiner import Examiner
@@ -24,6 +24,7 @@ from catalog.maintaining.opening import Opened, Updated, open_for_change, replac
 from catalog.maintaining.renaming import remove_empty
 from catalog.maintaining.settling import same_bytes, settled
 from catalog.maintaining.storing import BACKUP
+from catalog.shapes import field, frozen, mutable, replace
 
 if TYPE_CHECKING:
     from catalog.fileset.making import Making
@@ -32,7 +33,7 @@ STAGE = "Reading"
 _MAX_SALT = 100
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Item:
     """A file to add, its File ID, and whether it is on the medium under that name already."""
 
@@ -41,7 +42,7 @@ class Item:
     in_place: bool
 
 
-@dataclass(slots=True)
+@mutable
 class Addition:
     """What adding files would do; the plan of `add`.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from catalog.fileset.record_types import PRIVATE
 from catalog.fileset.tree import SOP_INSTANCE_IN_FILE, Record, paths
 from catalog.maintaining.describing import Shown, encodings_of, key_text, show
 from catalog.maintaining.modelling import json_model
+from catalog.shapes import field, mutable
 
 _LEVELS = {"PATIENT": 0x00100020, "STUDY": 0x0020000D, "SERIES": 0x0020000E}
 _PRIVATE_UID = 0x00041432
@@ -37,7 +37,7 @@ class Change(NamedTuple):
     b: str | None = None
 
 
-@dataclass(slots=True)
+@mutable
 class Comparison:
     """How two directories compare: `same` counts the records of A whose equal is in B."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from catalog.dicom.elements import Element, tag_text
 from catalog.errors import EncodingError
@@ -14,6 +13,7 @@ from catalog.fileset.tree import SPECIFIC_CHARACTER_SET, Record, is_full, needs_
 from catalog.findings import Finding, Severity
 from catalog.maintaining.examining import Candidate
 from catalog.maintaining.growing import LEVELS, Chosen, key_at
+from catalog.shapes import replace
 
 Gifts = dict[int, tuple[Element, Element | None]]
 """By tag: a value that the chosen record lacks, and (0008,0005) of the record that has it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ from catalog.files.paths import absolute_text, on_disk
 from catalog.files.walk import Kind, walk
 from catalog.fileset.file_id import FileId, file_id, is_file_set_id
 from catalog.fileset.medium import dicomdir_names
-from catalog.fileset.naming import names
 from catalog.fileset.tree import FileSet, Record
 from catalog.findings import Finding, Severity
 from catalog.maintaining.examiner import Examiner
@@ -22,16 +20,18 @@ from catalog.maintaining.examining import Candidate, LeftOut, named
 from catalog.maintaining.growing import Tree, chosen_above
 from catalog.maintaining.renaming import JOURNAL, Rename, rename
 from catalog.maintaining.settling import same_bytes, settled
-from catalog.maintaining.storing import BACKUP, DICOMDIR, encoded, previous_identity, put
+from catalog.maintaining.storing import BACKUP, DICOMDIR, encoded, previous, put
+from catalog.shapes import field, frozen, mutable
 
 if TYPE_CHECKING:
     from catalog.fileset.making import Making
+    from catalog.maintaining.descriptor import Descriptor
 
 STAGE = "Reading"
 BATCH_FILES = 200
 
 
-@dataclass(slots=True)
+@mutable
 class Creation:
     """What a new DICOMDIR would hold; the plan of `create`.
 
@@ -70,7 +70,7 @@ class Creation:
         return [each for each in self.left_out if each.code == "profile"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Created:
     """What was written: the directory, its size, the records, where the old directory is kept."""
 
@@ -223,6 +223,8 @@ def _name(plan: Creation, kept: Iterable[Candidate], taken: set[str], renaming: 
                     LeftOut(candidate.place, "illegal-file-id", str(error).rstrip("."))
                 )
     if renaming:
+        from catalog.fileset.naming import names
+
         fresh = names(candidate.identity for candidate in nameless)
         for candidate in nameless:
             new = fresh[candidate.identity]
@@ -242,11 +244,12 @@ def create(
     *,
     replace: bool = False,
     partial: bool = False,
+    descriptor: Descriptor | None = None,
 ) -> Created:
     """Rename what the plan says, then write the DICOMDIR, last and at once.
 
     The old DICOMDIR, where it may be replaced, is kept beside it; the File-set stays the same one,
-    so its UID and, without `file_set_id`, its ID go on (PS3.10 §8.1).
+    so its UID and, unless others are given, its ID and descriptor file go on (PS3.10 §8.1).
 
     Raises
     ------
@@ -260,10 +263,17 @@ def create(
     if refusal is not None:
         raise FileSetError(refusal)
     before = content(plan.existing) if plan.existing else None
-    old_uid, old_id = previous_identity(before) if before is not None else ("", "")
+    old = previous(before) if before is not None else FileSet("", "")
     if file_set_id is None:
-        file_set_id = old_id if is_file_set_id(old_id) else ""
-    fileset = FileSet(file_set_id, old_uid or file_set_uid, _records(plan))
+        file_set_id = old.file_set_id if is_file_set_id(old.file_set_id) else ""
+    described = _described(plan.folder, old) if descriptor is None else descriptor
+    fileset = FileSet(
+        file_set_id,
+        old.file_set_uid or file_set_uid,
+        _records(plan),
+        described.file_id if described else (),
+        described.character_set if described else None,
+    )
     data = encoded(fileset, strict=True)
     rename(plan.folder, plan.renames)
     target = plan.folder / DICOMDIR
@@ -274,6 +284,18 @@ def create(
         backup = put(plan.existing, data, before)
         plan.existing.rename(target)
     return Created(fileset, len(data), backup)
+
+
+def _described(folder: Path, old: FileSet) -> Descriptor | None:
+    """Return the descriptor file of the old DICOMDIR, `None` if it has none that is there."""
+    if not old.descriptor_file_id:
+        return None
+    from catalog.maintaining.descriptor import descriptor
+
+    try:
+        return descriptor(folder, "/".join(old.descriptor_file_id), old.descriptor_character_set)
+    except FileSetError:
+        return None
 
 
 def refused(plan: Creation, *, replace: bool, partial: bool) -> str | None:

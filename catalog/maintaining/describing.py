@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.dicom.values import character_sets, text
 from catalog.errors import DicomdirError
-from catalog.files.medium import Medium, content, medium_at
-from catalog.files.paths import to_text
+from catalog.files.medium import Medium, medium_at
 from catalog.fileset.file_id import Listing, resolve
 from catalog.fileset.medium import dicomdir_names
 from catalog.fileset.reader import Directory, read
 from catalog.fileset.tree import SPECIFIC_CHARACTER_SET, Record, walk
+from catalog.shapes import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Described:
     """One Directory Record as it stands.
 
@@ -52,7 +51,7 @@ class Described:
     missing: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shown:
     """A medium's DICOMDIR: where it is, its bytes, what was read, and the medium's one listing."""
 
@@ -63,7 +62,7 @@ class Shown:
     @property
     def place(self) -> str:
         """The DICOMDIR's path for messages, in text form (`catalog.files.paths`)."""
-        return to_text(str(self.medium.dicomdir))
+        return self.medium.place
 
     def records(self) -> Iterator[Described]:
         """Yield every record depth first, in the order of the chains (PS3.3 F.2.2.2).
@@ -118,11 +117,11 @@ def show(path: Path) -> Shown:
         If nothing can be made of it.
     """
     medium = medium_at(path, dicomdir_names)
-    data = content(medium.dicomdir)
+    data = medium.directory()
     try:
         return Shown(medium, data, read(data))
     except DicomdirError as exc:
-        raise exc.of(to_text(str(medium.dicomdir))) from exc
+        raise exc.of(medium.place) from exc
 
 
 def key_text(record: Record, tag: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.dicom.elements import (
@@ -26,16 +25,16 @@ from catalog.dicom.elements import (
 )
 from catalog.dicom.values import DEFAULT, character_sets
 from catalog.errors import DicomdirError, HeaderError
-from catalog.files.medium import content, medium_at
-from catalog.files.paths import to_text
+from catalog.files.medium import medium_at
 from catalog.fileset.medium import dicomdir_names
 from catalog.fileset.opening import start_of
 from catalog.fileset.tree import SPECIFIC_CHARACTER_SET
+from catalog.shapes import frozen, mutable
 
 _ITEM_MARK = re.compile(rb"\xfe\xff\x00\xe0|\xff\xfe\xe0\x00")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One element, item or delimiter.
 
@@ -77,16 +76,16 @@ def dump_at(path: Path) -> Iterator[Line]:
     DicomdirError
         If it is not DICOM: a file that is, whatever its state, is dumped as far as it goes.
     """
-    dicomdir = medium_at(path, dicomdir_names).dicomdir
-    data = content(dicomdir)
+    medium = medium_at(path, dicomdir_names)
+    data = medium.directory()
     try:
         start_of(data)
     except DicomdirError as exc:
-        raise exc.of(to_text(str(dicomdir))) from exc
+        raise exc.of(medium.place) from exc
     return dump(data)
 
 
-@dataclass(slots=True)
+@mutable
 class _Frame:
     """An open sequence or item; `end` is `None` where a delimiter is to end it."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from catalog.fileset.build import Built
@@ -11,6 +10,7 @@ from catalog.fileset.file_id import FileId
 from catalog.fileset.tree import FILE_ID, Record, file_id_element
 from catalog.findings import Finding
 from catalog.maintaining.describing import key_text
+from catalog.shapes import frozen
 
 PATIENT_ID = 0x00100020
 
@@ -23,7 +23,7 @@ class LeftOut(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Candidate:
     """A file that can have a record.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import BinaryIO
 
 from catalog.dicom import icons
@@ -18,6 +17,7 @@ from catalog.fileset.supplied import full
 from catalog.fileset.tree import FileSet, Record
 from catalog.findings import Finding, Severity
 from catalog.maintaining.examining import Candidate, LeftOut
+from catalog.shapes import replace
 
 
 class Finisher:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from catalog.dicom.elements import Element
@@ -13,12 +12,13 @@ from catalog.fileset.tree import SOP_INSTANCE_IN_FILE, Record, flat
 from catalog.findings import Finding, Severity
 from catalog.maintaining.describing import key_text
 from catalog.maintaining.examining import PATIENT_ID, Candidate
+from catalog.shapes import field, particular
 
 LEVELS = (("PATIENT", PATIENT_ID), ("STUDY", 0x0020000D), ("SERIES", 0x0020000E))
 """The records above an instance, each with the tag of what it is known by."""
 
 
-@dataclass(slots=True, eq=False)
+@particular
 class Node:
     """A record in a tree that can change; `record` is `None` for the root entity alone."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from catalog.dicom.elements import Element
 from catalog.dicom.header import Header
 from catalog.fileset import build
 from catalog.fileset.tree import SOP_INSTANCE_IN_FILE, Record, padded
 from catalog.maintaining.examining import Candidate
+from catalog.shapes import frozen
 
 _INSTANCE_NUMBER = 0x00200013
 UID = re.compile(rb"(?=[0-9.]{1,64}[\0 ]?\Z)((?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*)[\0 ]?")
@@ -20,7 +20,7 @@ _NUMBER = re.compile(rb"(?:[0-9]{2}){1,6}|[0-9](?:[0-9]{2}){0,5} ")
 """A legal IS of digits alone, padded to even length (PS3.5 §6.2): a record has it as it stands."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Model:
     """A file that others are like but for their SOP Instance UID and Instance Number.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from catalog.errors import FileSetError
@@ -18,6 +17,7 @@ from catalog.maintaining.examining import LeftOut
 from catalog.maintaining.growing import Node, Tree
 from catalog.maintaining.storing import encoded, put
 from catalog.normal_forms import is_uid
+from catalog.shapes import field, mutable, replace
 
 _HARMLESS = frozenset(
     {"last-root-offset", "consistency-flag", "trailing-bytes", "character-set-missing"}
@@ -27,7 +27,7 @@ _HARMLESS = frozenset(
 _PRIVATE_META = 0x00020100
 
 
-@dataclass(slots=True)
+@mutable
 class Opened:
     """A directory that may be changed.
 
@@ -83,6 +83,10 @@ def open_for_change(path: Path, *, repair: bool, file_set_uid: str) -> Opened:
         If it has no Directory Information Module, or needs repair and `repair` is not set.
     """
     shown = show(path)
+    if shown.medium.is_container:
+        raise FileSetError(
+            f"{shown.place} lies in a file that dcat only reads. Extract that to a folder and change it there; nothing was written."
+        )
     directory = shown.directory
     if any(finding.code == "no-directory" for finding in directory.findings):
         raise FileSetError(
@@ -154,7 +158,7 @@ def _dropped(shown: Shown) -> list[Finding]:
     return findings
 
 
-@dataclass(slots=True)
+@mutable
 class Updated:
     """What a change did.
 

@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from catalog.maintaining.examining import LeftOut
 from catalog.maintaining.growing import Node
 from catalog.maintaining.opening import Opened, Updated, open_for_change, replace_directory
 from catalog.maintaining.renaming import remove_empty
+from catalog.shapes import mutable
 
 
 class Fate(Enum):
@@ -28,7 +28,7 @@ class Fate(Enum):
     KEEP = "keep"
 
 
-@dataclass(slots=True)
+@mutable
 class Removal:
     """What removing records would do; the plan of `remove`.
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from catalog.errors import ExportError, PathError
-from catalog.files.copy import atomic, sync_folder, write_error
 from catalog.files.medium import content
 from catalog.files.paths import from_text, to_text
+from catalog.files.writing import atomic, sync_folder, write_error
 from catalog.maintaining.storing import DICOMDIR, keep
 
 JOURNAL = "dcat-renames.ndjson"

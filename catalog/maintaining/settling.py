@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 from catalog.files.digest import digest
 from catalog.files.paths import from_text
 from catalog.findings import Finding, Severity
 from catalog.maintaining.examining import Candidate, LeftOut
+from catalog.shapes import replace
 
 
 def same_bytes(one: Candidate, other: Candidate) -> bool:

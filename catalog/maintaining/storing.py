@@ -11,8 +11,8 @@ from pathlib import Path
 from catalog import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from catalog.dicom.elements import encode
 from catalog.errors import DicomdirError, FileSetError, SourceChanged
-from catalog.files.copy import atomic, sync_folder
 from catalog.files.medium import content
+from catalog.files.writing import atomic, sync_folder
 from catalog.fileset.check import check
 from catalog.fileset.reader import Directory, read
 from catalog.fileset.tree import SPECIFIC_CHARACTER_SET, FileSet, Record, walk
@@ -134,10 +134,9 @@ def put(dicomdir: Path, data: bytes, before: bytes | None) -> Path | None:
     return backup
 
 
-def previous_identity(data: bytes) -> tuple[str, str]:
-    """Return File-set UID and ID of the old DICOMDIR `data`, `''` where it has none that can be read."""
+def previous(data: bytes) -> FileSet:
+    """Return what the old DICOMDIR `data` says of its File-set, nothing where it cannot be read."""
     try:
-        fileset = read(data).fileset
+        return read(data).fileset
     except DicomdirError:
-        return "", ""
-    return fileset.file_set_uid, fileset.file_set_id
+        return FileSet("", "")

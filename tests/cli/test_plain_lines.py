@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import io
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.cli import plain_lines
+from catalog.cli import declared, plain_lines
 from catalog.cli.main import application
 from tests import builders
 
@@ -33,7 +34,8 @@ def commands(app: typer.Typer, above: str = "") -> Iterator[tuple[str, Callable[
 UsageError: Any = typer.BadParameter.__base__
 """Of Typer, which carries its own copy of Click or not, as the version may be."""
 
-COMMANDS = dict(commands(application()))
+TYPED = dict(commands(application()))
+COMMANDS = {name: inspect.unwrap(command) for name, command in TYPED.items()}
 CREATE = COMMANDS["dicomdir create"]
 
 
@@ -46,7 +48,7 @@ def by_typer(command: Callable[..., Any], line: list[str]) -> dict[str, Any] | N
         found.append(values)
 
     app = typer.Typer()
-    app.command()(called)
+    app.command()(declared.for_typer(called))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(UsageError):
         app(line, standalone_mode=False)
     return found[0] if found else None
@@ -56,7 +58,8 @@ WORDS = [
     "a", "b/c", "-", "--", "-h", "--help", "--debug", "--nothing", "--replace", "--partial", "--dry-run", "--rename",
     "--replace=1", "--no-replace", "--file-set-id", "--file-set-id=X", "--profile", "X", "--output", "json", "-o",
     "--jobs", "-j", "0", "2", "-1", "--full", "--archives", "--no-archives", "--journal", "wal", "--every", "--limit",
-    "--repair", "--records", "--sql", "select 1", "--db", "~", "é", "1",
+    "--repair", "--records", "--sql", "select 1", "--db", "~", "é", "1", "-k", "Rows>1", "--sort", "-Size", "-0", "--offset",
+    "find", "@a", "JSON", "csv", "--timeout", "--severity", "error", "-p", "n=1",
 ]  # fmt: skip
 
 
@@ -90,6 +93,31 @@ def test_plain_lines_of_index_are_understood(line: list[str]) -> None:
     values = plain_lines.values(COMMANDS["index"], line)
     assert values is not None
     assert values == by_typer(COMMANDS["index"], line)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("find", ["--count"]),
+        ("find", ["series", "@a", "@b", "-k", "Rows>1", "-k", "Columns<2", "-o", "paths", "-0"]),
+        ("find", ["--date", "-2024", "--sort", "-Size", "--limit", "3", "--offset", "0"]),
+        ("sql", ["select 1", "-p", "a=1", "-p", "b=2", "-o", "csv"]),
+        ("audit", ["missing-files", "-o", "json"]),
+        ("audit", ["--all", "--severity", "warning"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)  # fmt: skip
+def test_what_is_asked_often_needs_no_typer(name: str, line: list[str]) -> None:
+    values = plain_lines.values(COMMANDS[name], line)
+    assert values is not None
+    assert values == by_typer(COMMANDS[name], line)
+
+
+@pytest.mark.parametrize(
+    "line", [["-o", "JSON"], ["-o"], ["--count", "--count"], ["--limit", "-1"], ["-k", "--count"], ["--limit=1"]], ids=" ".join
+)  # fmt: skip
+def test_other_lines_of_find_are_for_typer(line: list[str]) -> None:
+    assert plain_lines.values(COMMANDS["find"], line) is None
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from catalog.fileset.profiles import (
 )
 from catalog.fileset.records import RECORD_TYPES
 from catalog.fileset.tree import FileSet, Record
+from catalog.shapes import replace
 
 from .synthetic import Header, e, header
 

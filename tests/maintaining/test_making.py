@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from catalog.fileset.tree import SPECIFIC_CHARACTER_SET, FileSet, Record, walk
 from catalog.maintaining import create, plan_creation
 from catalog.maintaining.examiner import Examiner
 from catalog.maintaining.examining import Candidate, LeftOut
+from catalog.shapes import replace
 from catalog.verifying import check_medium
 from tests import builders
 from tests.cli.conftest import Dcat

@@ -1,0 +1,141 @@
+"""Writing one file atomically, and what the operating system says against it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from catalog.errors import ExportError, MediaFull
+
+_GONE = frozenset(
+    [errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.ESTALE, errno.EROFS, errno.ENOTCONN]
+)
+"""What the system says of a medium that was pulled, or that it protects after errors."""
+
+PARTIAL_SUFFIX = ".part"
+"""Suffix of a file that is being written; what carries it is never a finished file."""
+
+
+@contextmanager
+def writing_to(target: Path | str) -> Iterator[None]:
+    """Turn the operating system's refusals to write into ours."""
+    try:
+        yield
+    except OSError as exc:
+        raise write_error(exc, target) from exc
+
+
+def write_error(exc: OSError, target: Path | str) -> ExportError:
+    """Return the error of this project for a failed write to `target`."""
+    if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return MediaFull(f"No space is left at {Path(target).parent} ({exc.strerror}).")
+    if exc.errno in _GONE:
+        return ExportError(
+            f"{target} cannot be written: {exc.strerror}. Has the medium been taken out, or its folder moved?"
+        )
+    return ExportError(f"{target} cannot be written: {exc.strerror}.")
+
+
+@contextmanager
+def removed_on_failure(partial: Path | str) -> Iterator[None]:
+    """Remove `partial` when the block raises, so that only whole files stay behind."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # a medium that was pulled must not hide the first error
+            Path(partial).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def atomic(target: Path) -> Iterator[BinaryIO]:
+    """Write `target` through a temporary name: flushed to the disk, then renamed.
+
+    An existing `target` is replaced only when the block ends without an error.
+
+    Raises
+    ------
+    MediaFull, ExportError
+        If the target cannot be written.
+    """
+    partial = target.with_name(target.name + PARTIAL_SUFFIX)
+    with writing_to(target), removed_on_failure(partial):
+        with partial.open("w+b") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(target)
+    sync_folder(target.parent)
+
+
+def sync(path: Path) -> None:
+    """Flush a written file to the disk.
+
+    Raises
+    ------
+    MediaFull, ExportError
+        If the operating system cannot.
+    """
+    with writing_to(path), path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def sync_all(folder: Path, written: Iterable[Path | str]) -> None:
+    """Flush what was written below `folder` to the disk.
+
+    In one call for the whole file system where the platform has one: many times faster than file
+    by file, as the disk may order the writes. `written` are the files, for where it has none.
+
+    Raises
+    ------
+    MediaFull, ExportError
+        If the operating system cannot.
+    """
+    syncfs = _syncfs()
+    if syncfs is None:
+        for path in written:
+            sync(Path(path))
+        return
+    with writing_to(folder):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            syncfs(handle)
+        finally:
+            os.close(handle)
+
+
+def _syncfs() -> Callable[[int], None] | None:
+    """Return Linux's `syncfs` (it reports errors of writing since 5.8), `None` elsewhere."""
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    function = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if function is None:
+        return None
+
+    def syncfs(handle: int) -> None:
+        if function(handle):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+
+    return syncfs
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to the disk, where the platform can."""
+    if os.name == "nt":
+        return  # Windows has no handle for a folder that can be flushed
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as exc:
+        if exc.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot
+            raise write_error(exc, folder) from exc
+    finally:
+        os.close(handle)
