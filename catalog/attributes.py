@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from catalog.entities import Level
+from catalog.shapes import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attribute:
     """One attribute of the standard as the catalogue keeps it.
 
@@ -62,7 +62,7 @@ REAL_VRS = frozenset(["DS", "FL", "FD"])
 """VRs whose single values are kept as numbers. UV is none of them: 64 bits without a sign fit no column."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Further(Attribute):
     """An attribute that the configuration adds to those of the table.
 
@@ -440,6 +440,17 @@ ATTRIBUTES: tuple[Attribute, ...] = (
 BY_KEYWORD: dict[str, Attribute] = {a.keyword: a for a in ATTRIBUTES}
 BY_TAG: dict[int, Attribute] = {a.tag: a for a in ATTRIBUTES}
 BY_COLUMN: dict[str, Attribute] = {a.column: a for a in ATTRIBUTES}
+
+WORDS: dict[Level, tuple[str, ...]] = {
+    P: ("PatientName", "PatientID", "OtherPatientIDs"),
+    T: ("StudyDescription", "AccessionNumber", "ReferringPhysicianName", "StudyID"),
+    S: (
+        "SeriesDescription", "ProtocolName", "BodyPartExamined", "InstitutionName", "InstitutionAddress",
+        "Manufacturer", "ManufacturerModelName", "StationName", "PerformingPhysicianName",
+    ),
+}  # fmt: skip
+"""The attributes whose words are searched as full text, by level: names, numbers that people quote,
+descriptions, protocols, institutions and equipment. Each level has them in its column `words`."""
 
 
 def at(level: Level) -> tuple[Attribute, ...]:

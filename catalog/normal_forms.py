@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from calendar import monthrange
+from datetime import datetime, timedelta
 
 from catalog.entities import Value
 
@@ -41,8 +41,15 @@ def _is_date(year: str, month: str, day: str) -> bool:
     return (
         year != "0000"
         and 1 <= int(month) <= 12
-        and 1 <= int(day) <= monthrange(int(year), int(month))[1]
+        and 1 <= int(day) <= _last_day(int(year), int(month))
     )
+
+
+def _last_day(year: int, month: int) -> int:
+    """Return the number of days of a month in the Gregorian calendar."""
+    if month == 2:
+        return 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
+    return 30 if month in (4, 6, 9, 11) else 31
 
 
 def time(text: str) -> str | None:
@@ -87,6 +94,55 @@ def date_time(text: str) -> str | None:
             return None
         result += f"{offset[:3]}:{offset[3:]}"
     return result
+
+
+_FORM = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?)?)?)?)?([+-]\d\d:\d\d)?",
+    re.ASCII,
+)
+
+
+def clock(form: str, *, last: bool = False) -> str | None:
+    """Return the first moment that a normal form of DT covers, `YYYY-MM-DDTHH:MM:SS.FFFFFF`, without its offset.
+
+    `None` if `form` is no such form. With `last` the last one; a fraction of a second is exact.
+    """
+    found = _FORM.fullmatch(form)
+    if not found:
+        return None
+    year, month, day, hour, minute, second, fraction, _ = found.groups()
+    month = month or ("12" if last else "01")
+    day = day or (f"{_last_day(int(year), int(month)):02d}" if last else "01")
+    if last:
+        # Second 60 is a leap second, and sorts after all others.
+        fraction = "999999" if second is None or fraction is None else fraction
+        hour, minute, second = hour or "23", minute or "59", second or "60"
+    return f"{year}-{month}-{day}T{hour or '00'}:{minute or '00'}:{second or '00'}.{(fraction or '').ljust(6, '0')}"
+
+
+def instant(form: str, *, last: bool = False) -> str | None:
+    """Return `clock` in UTC; `None` if the form has no offset."""
+    at = clock(form, last=last)
+    if at is None or len(form) < 10 or form[-3] != ":" or form[-6] not in "+-":
+        return None
+    hours, minutes = int(form[-6:-3]), int(form[-6] + form[-2:])
+    try:
+        moved = datetime.fromisoformat(at[:16]) - timedelta(hours=hours, minutes=minutes)
+    except OverflowError:  # beyond the years 1 and 9999: before, or after, all there is
+        return "" if form[-6] == "+" else "~"
+    except ValueError:  # digits in the form of a date that no calendar has
+        return None
+    return moved.isoformat(timespec="minutes") + at[16:]
+
+
+def number(text: str) -> int | float | None:
+    """Return a number that stands as text among several, `None` if it is none; whole ones of 64 bits exactly."""
+    if _WHOLE.fullmatch(text) and -(2**63) <= int(text) < 2**63:
+        return int(text)
+    return decimal(text)
+
+
+_WHOLE = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 
 
 def integer(text: str) -> int | None:
@@ -167,6 +223,22 @@ def fold(text: str) -> str:
             return plain
 
 
+def words(text: str) -> tuple[str, ...]:
+    r"""Return the words of `text` without case and accents, each once, in order: `O'NEIL^Zoë` → `o`, `neil`, `zoe`.
+
+    A word is a run of letters and digits (Unicode categories L and N). Marks are dropped without
+    parting a word; everything else parts words, `^`, `=`, `\` and `_` among it.
+    """
+    plain = text.lower() if text.isascii() else fold(text)
+    if not plain.isascii():
+        kinds = ((c, unicodedata.category(c)[0]) for c in plain)
+        plain = "".join(c if kind in "LN" else " " for c, kind in kinds if kind != "M")
+        return tuple(dict.fromkeys(plain.split()))
+    return tuple(dict.fromkeys(_ASCII_WORD.findall(plain)))
+
+
+_ASCII_WORD = re.compile("[a-z0-9]+")
+
 _PLAIN = {
     "ø": "o",
     "ł": "l",
@@ -194,6 +266,12 @@ def name_groups(name: str) -> tuple[str, str, str]:
 def folded_name(names: str) -> str:
     """Return the search key of PN values: all groups of all values, folded, joined by `=`."""
     groups = [fold(_group(group)) for name in names.split("\\") for group in name.split("=")]
+    return "=".join(group for group in groups if group)
+
+
+def name_key(names: str) -> str:
+    """Return all groups of all PN values as they stand, joined by `=`: without empty groups and empty ends."""
+    groups = (_group(group) for name in names.split("\\") for group in name.split("="))
     return "=".join(group for group in groups if group)
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from catalog.cli import declared, typed_line
 
 if TYPE_CHECKING:
     from catalog.attributes import Further
     from catalog.database.catalogue import Catalogue
+    from catalog.errors import UnknownKeyword
     from catalog.query.selection import Selection
 
 LOCK_TIMEOUT_S = 60
@@ -24,7 +24,7 @@ _SELECTION = "Selection (repeat an option: either; different options: both)"
 
 Db = Annotated[
     str | None,
-    typer.Option(
+    declared.Option(
         "--db",
         metavar="PATH|URL",
         help="The catalogue: a file or sqlite:/// URL.",
@@ -33,7 +33,7 @@ Db = Annotated[
 ]
 PatientIds = Annotated[
     list[str] | None,
-    typer.Option(
+    declared.Option(
         "--patient",
         metavar="ID",
         help="Patient ID; * and ? are wildcards.",
@@ -42,52 +42,73 @@ PatientIds = Annotated[
 ]
 StudyUids = Annotated[
     list[str] | None,
-    typer.Option("--study", metavar="UID", help="Study Instance UID.", rich_help_panel=_SELECTION),
+    declared.Option(
+        "--study", metavar="UID", help="Study Instance UID.", rich_help_panel=_SELECTION
+    ),
 ]
 SeriesUids = Annotated[
     list[str] | None,
-    typer.Option(
+    declared.Option(
         "--series", metavar="UID", help="Series Instance UID.", rich_help_panel=_SELECTION
     ),
 ]
 InstanceUids = Annotated[
     list[str] | None,
-    typer.Option("--instance", metavar="UID", help="SOP Instance UID.", rich_help_panel=_SELECTION),
+    declared.Option(
+        "--instance", metavar="UID", help="SOP Instance UID.", rich_help_panel=_SELECTION
+    ),
 ]
 Modalities = Annotated[
     list[str] | None,
-    typer.Option(
+    declared.Option(
         "--modality", metavar="CODE", help="Modality, such as CT.", rich_help_panel=_SELECTION
     ),
 ]
 Dates = Annotated[
     list[str] | None,
-    typer.Option(
+    declared.Option(
         "--date",
         metavar="DATE|RANGE",
-        help="Study Date: 20240131, 20240101-20240131, 20240101-, -20240131.",
+        help="Study Date: 20240131, 2024-01, 20240101-20240131, 20240101-, -20240131, today, yesterday, last-30d (d, w, m, y).",
         rich_help_panel=_SELECTION,
     ),
 ]
 Accessions = Annotated[
     list[str] | None,
-    typer.Option(
+    declared.Option(
         "--accession", metavar="NUMBER", help="Accession Number.", rich_help_panel=_SELECTION
     ),
 ]
 Keys = Annotated[
     list[str] | None,
-    typer.Option(
+    declared.Option(
         "-k",
         "--key",
         metavar="KEYWORD=VALUE",
-        help='Any attribute that the catalogue keeps, by DICOM matching: wildcards, ranges, UID lists, "" for empty.',
+        help='Any attribute that the catalogue keeps, by DICOM matching: wildcards * and ?, ranges of dates and times, UID lists, "" for empty; also !=, and <, <=, >, >= of numbers, dates and times; StudyDate+StudyTime=… for both together.',
+        rich_help_panel=_SELECTION,
+    ),
+]
+Exact = Annotated[
+    bool,
+    declared.Option(
+        "--exact",
+        help="Compare names of people as they are written, with case and accents.",
+        rich_help_panel=_SELECTION,
+    ),
+]
+Words = Annotated[
+    list[str] | None,
+    declared.Option(
+        "--text",
+        metavar="WORDS",
+        help="Words of names, numbers, descriptions, protocols, institutions, equipment; all of them of one series with its study and patient; * at the end of a word for its beginning.",
         rich_help_panel=_SELECTION,
     ),
 ]
 Where = Annotated[
     list[str] | None,
-    typer.Option(
+    declared.Option(
         "--where",
         metavar="SQL",
         help="SQL condition over the columns of v_instance.",
@@ -96,7 +117,7 @@ Where = Annotated[
 ]
 Sql = Annotated[
     list[str] | None,
-    typer.Option(
+    declared.Option(
         "--sql",
         metavar="SELECT",
         help="SQL query whose first column is a UID, PatientID or …_ref.",
@@ -105,7 +126,7 @@ Sql = Annotated[
 ]
 From = Annotated[
     str | None,
-    typer.Option(
+    declared.Option(
         "--from",
         metavar="FILE|-",
         help="List of UIDs or paths, one a line or ended by NUL; - is standard input.",
@@ -127,18 +148,25 @@ def selection(
     sql: list[str] | None = None,
     listed: str | None = None,
     db: str | None = None,
+    words: list[str] | None = None,
+    exact: bool = False,
 ) -> Selection:
     """Return the selection that the options describe; `db` is where the catalogue is.
+
+    Relative dates are understood by the day it is here, now.
 
     Raises
     ------
     SelectionError
         If one of them is malformed, or the list cannot be read.
     """
-    from catalog.errors import SelectionError
-    from catalog.query import parse
+    from datetime import datetime
 
-    for values in (patient, study, series, instance, modality, date, accession, where, sql):
+    from catalog.errors import SelectionError, UnknownKeyword
+    from catalog.query import parse
+    from catalog.query.values import Manner
+
+    for values in (patient, study, series, instance, modality, date, accession, where, sql, words):
         if any(not value.strip() for value in values or ()):
             raise SelectionError(
                 "A selection option has a blank value; leave it out to select all."
@@ -152,11 +180,39 @@ def selection(
         ("StudyDate", date or ()),
         ("AccessionNumber", accession or ()),
     )
-    lines = None if listed is None else _lines(listed)
-    keywords = [pair.partition("=")[0] for pair in key or ()]
-    is_further = not all(map(parse.is_always_kept, keywords))
-    further = _kept(db) if is_further else ()
-    return parse.selection(key or (), options, where or (), sql or (), lines, typed(), further)
+    lines = None if listed is None else lines_of(listed)
+    further = () if all(map(parse.is_always_kept, key or ())) else _kept(db)
+    manner = Manner(datetime.now().astimezone().date(), exact)
+    try:
+        return parse.selection(
+            key or (),
+            options,
+            where or (),
+            sql or (),
+            lines,
+            typed_line.typed(),
+            further,
+            words or (),
+            manner,
+        )
+    except UnknownKeyword as exc:
+        raise SelectionError(_not_kept(exc), exc.name) from exc
+
+
+def _not_kept(unknown: UnknownKeyword) -> str:
+    """Return what is wrong with a name of no attribute that is kept; DICOM may know it, or one like it."""
+    from catalog.dicom import asking, dictionary
+    from catalog.errors import ConfigError
+
+    name = unknown.name.strip()
+    try:
+        meant = asking.further_named(name).keyword
+    except ConfigError:
+        near = dictionary.nearest(name)
+        if near is None or near == unknown.near or unknown.is_sure:
+            return str(unknown)
+        return f"{name!r} is not a keyword that the catalogue keeps. Did you mean {near}? The catalogue does not keep that either; to have it kept, add it to `attributes` under [index] in the configuration file and index again."
+    return f"{meant} is an attribute of DICOM, but this catalogue does not keep it. To have it kept, add it to `attributes` under [index] in the configuration file and index again (`dcat index --reread-attributes`)."
 
 
 def _kept(db: str | None) -> tuple[Further, ...]:
@@ -171,7 +227,14 @@ def _kept(db: str | None) -> tuple[Further, ...]:
         return ()  # whoever opens it next says so
 
 
-def _lines(name: str) -> list[str]:
+def lines_of(name: str) -> list[str]:
+    """Return the lines of a list; `-` is standard input.
+
+    Raises
+    ------
+    SelectionError
+        If it cannot be read.
+    """
     from catalog.errors import SelectionError
     from catalog.files.paths import named
 
@@ -188,19 +251,6 @@ def _lines(name: str) -> list[str]:
         for line in data.split(separator)
     ]
     return [named(line) if "/" in line else line for line in lines]
-
-
-_arguments: list[str] = []
-
-
-def remember(arguments: Sequence[str]) -> None:
-    """Keep the command line that is being run, for `typed`."""
-    _arguments[:] = arguments
-
-
-def typed() -> str:
-    """Return the command line as the user typed it, for runs and the ledger."""
-    return shlex.join(_arguments).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @contextmanager
@@ -224,7 +274,7 @@ def opened(db: str | None, *, create: bool = False, journal: str = "wal") -> Ite
 
 
 def _say_who_writes(timeout_s: float, holder: str) -> None:
-    from catalog.cli.render import say
+    from catalog.cli.saying import say
 
     say(f"Waiting for another dcat that is writing ({holder}), at most {timeout_s:.0f} s.")
 
