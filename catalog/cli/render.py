@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import re
-import shutil
 import sys
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import chain, islice
 from typing import Any, TextIO
 
-from rich.cells import cell_len, set_cell_size
-
-from catalog.files.paths import from_text, to_text
+from catalog.cli.json_rows import json_objects
+from catalog.cli.saying import plain
+from catalog.files.paths import from_text
 
 SAMPLE_ROWS = 1000
 """Rows from which a table's column widths are taken; the rest streams."""
@@ -26,8 +22,6 @@ _AMOUNTS = frozenset(["Size"])
 
 _KEEPS_END = re.compile(r"/|DICOM/|[0-9]+(\.[0-9]+){3,}")
 """How cells begin whose end matters more."""
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\udc80-\udcff]")
 
 
 class Format(StrEnum):
@@ -48,6 +42,8 @@ class FindFormat(StrEnum):
     NDJSON = "ndjson"
     CSV = "csv"
     TSV = "tsv"
+    PARQUET = "parquet"
+    DICOM_JSON = "dicom-json"
     PATHS = "paths"
 
 
@@ -56,19 +52,24 @@ def write_rows(
     rows: Iterable[Sequence[Any]],
     form: Format,
     stream: TextIO | None = None,
+    shared: int = 0,
 ) -> int:
-    """Write rows to standard output, or `stream`; return how many there were."""
+    """Write rows to standard output, or `stream`; return how many there were.
+
+    `shared` is for `json_objects`.
+    """
     out = stream or sys.stdout
-    counted = _Counted(rows)
+    counted = Counted(rows)
     match form:
         case Format.TABLE:
             write_table(columns, counted, out)
         case Format.JSON:
-            _write_json(columns, counted, out)
+            write_array(json_objects(columns, counted, shared), out)
         case Format.NDJSON:
-            for row in counted:
-                out.write(_json(columns, row) + "\n")
+            out.writelines(f"{text}\n" for text in json_objects(columns, counted, shared))
         case Format.CSV:
+            import csv
+
             writer = csv.writer(out, lineterminator="\n")
             writer.writerow(columns)
             writer.writerows(["" if cell is None else cell for cell in row] for row in counted)
@@ -79,7 +80,9 @@ def write_rows(
     return counted.count
 
 
-class _Counted:
+class Counted:
+    """Rows that are counted as they pass."""
+
     def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
         self._rows = rows
         self.count = 0
@@ -90,21 +93,20 @@ class _Counted:
             yield row
 
 
-def _json(columns: Sequence[str], row: Sequence[Any]) -> str:
-    return json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False)
-
-
-def _write_json(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
+def write_array(objects: Iterable[str], out: TextIO) -> None:
+    """Write JSON texts as one array, one a line."""
     out.write("[")
     separator = "\n"
-    for row in rows:
-        out.write(separator + _json(columns, row))
+    for each in objects:
+        out.write(separator + each)
         separator = ",\n"
     out.write("\n]\n")
 
 
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
     """Write rows in aligned columns: cut to the terminal's width on a terminal, whole elsewhere."""
+    from rich.cells import cell_len
+
     source = iter(rows)
     first = [list(row) for row in islice(source, SAMPLE_ROWS)]
     if not first:
@@ -118,11 +120,16 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: Text
         max([cell_len(name), *(cell_len(row[i]) for row in sample)])
         for i, name in enumerate(columns)
     ]
+    import shutil
+
     limit = shutil.get_terminal_size((80, 24)).columns if out.isatty() else None
     if limit is not None:
         # Amounts and dates are never cut, as half of one is a wrong one; headings are.
         inside = [max(cell_len(row[i]) for row in sample) for i in range(len(columns))]
-        whole = [n or name.endswith("Date") for n, name in zip(numeric, columns, strict=True)]
+        whole = [
+            n or name.endswith(("Date", "Year", "Month"))
+            for n, name in zip(numeric, columns, strict=True)
+        ]
         tiers = [
             [w if keep else min(w, tier) for w, keep in zip(inside, whole, strict=True)]
             for tier in (10, 6, 3)
@@ -142,6 +149,8 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: Text
 def _line(
     cells: Sequence[str], widths: Sequence[int], right: Sequence[bool], limit: int | None
 ) -> str:
+    from rich.cells import cell_len
+
     parts = []
     for cell, width, to_right in zip(cells, widths, right, strict=True):
         length = cell_len(cell)
@@ -155,6 +164,8 @@ def _line(
 
 def _cut(cell: str, width: int) -> str:
     """Return `cell` cut to `width` cells: paths and UIDs keep their end, which tells them apart."""
+    from rich.cells import set_cell_size
+
     if width < 2:
         return "…"
     if _KEEPS_END.match(cell):
@@ -180,32 +191,6 @@ def fitted(widths: Sequence[int], limit: int, tiers: Sequence[Sequence[int]]) ->
     return result
 
 
-def plain(cell: Any) -> str:
-    """Return a cell as text that cannot steer a terminal: control characters are spelled out.
-
-    Bytes of a path that are no UTF-8, which Python holds as lone surrogates, become `\\xNN` as in
-    the text form of paths (`catalog.files.paths`).
-    """
-    return "" if cell is None else _CONTROL.sub(_spelled, str(cell))
-
-
-def _spelled(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if 0xDC80 <= code <= 0xDCFF:
-        code -= 0xDC00
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
-
-
-def sentence(text: object) -> str:
-    """Return a message that cannot steer a terminal, and that any stream takes; lines stay lines."""
-    return "\n".join(plain(line.expandtabs(4)) for line in str(text).split("\n"))
-
-
-def path_text(path: os.PathLike[str] | str) -> str:
-    """Return a path for people in its reversible text form (`catalog.files.paths`)."""
-    return plain(to_text(str(path)))
-
-
 def write_paths(paths: Iterable[str], *, nul: bool) -> int:
     """Write file system paths as the bytes that they are, each ended by a newline or NUL; return how many."""
     end = b"\0" if nul else b"\n"
@@ -216,36 +201,3 @@ def write_paths(paths: Iterable[str], *, nul: bool) -> int:
         count += 1
     out.flush()
     return count
-
-
-def size_text(size_bytes: int) -> str:
-    """Return a size for people: `1.4 GB`, in powers of 1000."""
-    amount = float(size_bytes)
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if amount < 1000 or unit == "TB":
-            return f"{size_bytes} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    raise AssertionError
-
-
-def say(text: str = "") -> None:
-    """Write a message to standard error, broken into lines where that is a terminal."""
-    text = sentence(text)
-    if sys.stderr.isatty():
-        width = shutil.get_terminal_size((80, 24)).columns
-        indent = " " * (len(text) - len(text.lstrip()) + 2)
-        text = textwrap.fill(
-            text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )
-    print(text, file=sys.stderr)  # noqa: T201 - the one place that prints messages
-
-
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """Return `1 file`, `2 files`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
-def there_and_right(right: int, files: int) -> str:
-    """Return how many of the files that directory records name are right: `23 of 24 files that they name are …`."""
-    verb = "is" if files == 1 else "are"
-    return f"{right:,} of {counted(files, 'file')} that they name {verb} there and {verb} what they say"

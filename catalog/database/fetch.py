@@ -7,132 +7,92 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, column, func, select, table
+from sqlalchemy import ColumnElement, Connection, FromClause, func, select
 
-from catalog.attributes import Further, at
-from catalog.database import attribute_sets
+from catalog.attributes import Further
+from catalog.database import attribute_sets, listing
 from catalog.database import models as m
 from catalog.database.catalogue import Catalogue
-from catalog.database.rows import LEVELS, entity_from, selected_columns
-from catalog.database.select import json_value, selected_ids
+from catalog.database.columns import columns_of, usual
+from catalog.database.listing import Arrangement, SortKey
+from catalog.database.rows import LEVELS, Entity, entity_from, selected_columns
+from catalog.database.select import selected_ids
 from catalog.entities import Claims, Instance, Level, Patient, Series, Status, Study
 from catalog.query.selection import Selection
 
-VIEWS = {
-    Level.PATIENT: "v_patient",
-    Level.STUDY: "v_study",
-    Level.SERIES: "v_series",
-    Level.INSTANCE: "v_instance",
-    Level.FILE: "v_file",
-}
-_JSON_COLUMNS = {level: f"{level.value.capitalize()}Attributes" for level in LEVELS}
-"""Where the views have what the configuration added."""
-
-_COMPUTED = {
-    Level.PATIENT: (
-        "NumberOfPatientRelatedStudies",
-        "NumberOfPatientRelatedSeries",
-        "NumberOfPatientRelatedInstances",
-    ),
-    Level.STUDY: (
-        "ModalitiesInStudy",
-        "SOPClassesInStudy",
-        "NumberOfStudyRelatedSeries",
-        "NumberOfStudyRelatedInstances",
-    ),
-    Level.SERIES: ("NumberOfSeriesRelatedInstances",),
-    Level.INSTANCE: ("DirectoryRecordType", "TransferSyntaxUID"),
-}
-_ORDER = {
-    Level.PATIENT: ("PatientID", "IssuerOfPatientID"),
-    Level.STUDY: ("PatientID", "StudyDate", "StudyTime", "StudyInstanceUID"),
-    Level.SERIES: ("PatientID", "StudyDate", "StudyInstanceUID", "SeriesNumber", "SeriesInstanceUID"),
-    Level.INSTANCE: ("PatientID", "StudyDate", "StudyInstanceUID", "SeriesNumber", "SeriesInstanceUID", "InstanceNumber", "SOPInstanceUID"),
-    Level.FILE: ("Root", "PathInRoot"),
-}  # fmt: skip
-_FILE_COLUMNS = ("Path", "Status", "Error", "SizeBytes", "TransferSyntaxUID", "Digest", "MissingSince", "SOPInstanceUID",
-                 "SOPClassUID", "SeriesInstanceUID", "Modality", "StudyInstanceUID", "PatientID")  # fmt: skip
+__all__ = ["Arrangement", "Candidate", "SortKey", "SourceFile", "candidates", "columns_of", "count_of", "file_paths", "found", "further_of"]  # fmt: skip
 
 
-def columns_of(level: Level) -> tuple[str, ...]:
-    """Return the columns that `find` gives for `level`: keywords from the patient down, then counts."""
-    if level is Level.FILE:
-        return _FILE_COLUMNS
-    levels = LEVELS[: LEVELS.index(level) + 1]
-    keywords = tuple(a.keyword for each in levels for a in at(each))
-    return (*keywords, *_COMPUTED[level], "NumberOfFiles", "SizeBytes", "Provenance", "IsDisputed")
-
-
-def further_of(connection: Connection, level: Level) -> tuple[Further, ...]:
-    """Return the attributes that the configuration added and that `find` gives for `level`, after all others."""
-    if level is Level.FILE:
-        return ()
-    levels = LEVELS[: LEVELS.index(level) + 1]
-    return tuple(a for a in attribute_sets.kept(connection) if a.level in levels)
-
-
-def _ref_name(level: Level) -> str:
-    return f"{level.value}_ref"
+def further_of(connection: Connection) -> tuple[Further, ...]:
+    """Return the attributes that the configuration added and that any file was read with."""
+    return attribute_sets.kept(connection)
 
 
 @contextmanager
 def found(
-    catalogue: Catalogue, level: Level, selection: Selection
+    catalogue: Catalogue,
+    level: Level,
+    selection: Selection,
+    wanted: Arrangement | None = None,
 ) -> Iterator[tuple[tuple[str, ...], Iterator[Sequence[Any]]]]:
-    """Give the columns and rows of `level` that are selected, in one stable order.
+    """Give the names of the columns and the rows of `level` that are selected, as arranged.
 
-    After `columns_of` follow the attributes that the configuration added.
-
-    Rows are read as they are used, so any number takes no memory.
+    Without an arrangement all rows with all columns, in the usual order: after `columns_of` follow
+    the attributes that the configuration added. Rows are read as they are used, so any number
+    takes no memory.
 
     Raises
     ------
     SelectionError
         If the selection holds SQL that cannot be run.
     """
-    names = columns_of(level)
     with catalogue.read() as connection:
-        further = further_of(connection, level)
-        rows = connection.execution_options(yield_per=1000).execute(
-            _view_query(connection, level, selection, names, further)
-        )
-        yield (*names, *(attribute.keyword for attribute in further)), (tuple(row) for row in rows)
+        if wanted is None:
+            wanted = Arrangement(usual(level, further_of(connection)))
+        names = tuple(each.name for each in wanted.columns)
+        yield names, listing.rows(connection, level, selection, wanted)
 
 
-def _view_query(
-    connection: Connection,
-    level: Level,
-    selection: Selection,
-    names: Sequence[str],
-    further: Sequence[Further],
-) -> Select[Any]:
-    ref = _ref_name(level)
-    json_columns = (_JSON_COLUMNS[attribute.level] for attribute in further)
-    used = dict.fromkeys((*names, *_ORDER[level], ref, *json_columns))
-    view = table(VIEWS[level], *(column(name) for name in used))
-    added = (json_value(view.c[_JSON_COLUMNS[a.level]], a).label(a.keyword) for a in further)
-    query = select(*(view.c[name] for name in names), *added).order_by(
-        *(view.c[name] for name in _ORDER[level]), view.c[ref]
-    )
-    if not selection.is_everything:
-        query = query.where(view.c[ref].in_(selected_ids(connection, level, selection)))
-    return query
+def file_paths(
+    catalogue: Catalogue, level: Level, selection: Selection, wanted: Arrangement | None = None
+) -> Iterator[str]:
+    """Yield the full paths, in text form, of all files there that belong to what is selected.
 
-
-def file_paths(catalogue: Catalogue, level: Level, selection: Selection) -> Iterator[str]:
-    """Yield the full paths, in text form, of all files there that belong to what is selected, sorted."""
+    Sorted by path. Where `wanted` bounds the rows of `level`, only files of those rows; where it
+    sorts them, the files of the first row come first.
+    """
     with catalogue.read() as connection:
+        path = m.root.c.path.concat("/").concat(m.file.c.path)
+        source: FromClause = m.file.join(m.root)
+        order: list[ColumnElement[Any]] = [m.root.c.path, m.file.c.path]
+        query = select(path)
+        if wanted is not None and (wanted.sort or wanted.limit is not None or wanted.offset):
+            rows = listing.placed(connection, level, selection, wanted)
+            if level not in (Level.INSTANCE, Level.FILE):
+                source = source.join(m.instance).join(m.series).join(m.study)
+            source = source.join(rows, rows.c.ref == _OWNERS[level])
+            if wanted.sort:
+                order.insert(0, rows.c.place)
         query = (
-            select(m.root.c.path.concat("/").concat(m.file.c.path))
-            .select_from(m.file.join(m.root))
+            query.select_from(source)
             .where(m.file.c.status != Status.MISSING.value)
-            .order_by(m.root.c.path, m.file.c.path)
+            .order_by(*order)
         )
         if level is not Level.FILE:
             query = query.where(m.file.c.instance_ref.is_not(None))
         if not selection.is_everything:
             query = query.where(m.file.c.id.in_(selected_ids(connection, Level.FILE, selection)))
         yield from connection.execution_options(yield_per=1000).execute(query).scalars()
+
+
+_OWNERS: dict[Level, ColumnElement[Any]] = {
+    Level.PATIENT: m.study.c.patient_ref,
+    Level.STUDY: m.series.c.study_ref,
+    Level.SERIES: m.instance.c.series_ref,
+    Level.INSTANCE: m.file.c.instance_ref,
+    Level.FILE: m.file.c.id,
+}
+"""What names the row of each level that a file belongs to."""
 
 
 class SourceFile(NamedTuple):
@@ -157,8 +117,13 @@ class Candidate(NamedTuple):
     files: tuple[SourceFile, ...]
 
 
-def candidates(catalogue: Catalogue, selection: Selection) -> Iterator[Candidate]:
+def candidates(
+    catalogue: Catalogue, selection: Selection, *, export_ref: int | None = None
+) -> Iterator[Candidate]:
     """Yield the selected instances for an export, in order of their ids.
+
+    Those of one series share what is above them, as one object. With an `export_ref` only
+    instances whose SOP Instance UID that export has in the ledger.
 
     Raises
     ------
@@ -176,7 +141,6 @@ def candidates(catalogue: Catalogue, selection: Selection) -> Iterator[Candidate
         m.instance.c.id, m.patient.c.identity, m.instance.c.directory_record_type, m.series.c.id,
         f.id, m.root.c.path, f.path, f.size_bytes, f.mtime_ns, f.status, f.transfer_syntax_uid, f.digest,
     ]  # fmt: skip
-    kinds: tuple[type[Any], ...] = (Patient, Study, Series, Instance)
     with catalogue.read() as connection:
         query = (
             select(*own, *columns)
@@ -190,27 +154,44 @@ def candidates(catalogue: Catalogue, selection: Selection) -> Iterator[Candidate
             query = query.where(
                 m.instance.c.id.in_(selected_ids(connection, Level.INSTANCE, selection))
             )
+        if export_ref is not None:
+            x = m.export_item.c
+            named = select(x.sop_instance_uid).where(x.export_ref == export_ref)
+            query = query.where(m.instance.c.sop_instance_uid.in_(named))
         rows = connection.execution_options(yield_per=1000).execute(query)
+        above: dict[int, list[Entity | None]] = {}
+        shared: Any = {}.setdefault  # one object of texts that many rows have
         for ref, group in groupby(rows, key=lambda row: row[0]):
             members = list(group)
             first = members[0]
             values = first[len(own) :]
-            in_series = first[3] is not None
-            entities = [
-                entity_from(level, values[a:b]) if in_series or level is Level.INSTANCE else None
-                for level, (a, b) in zip(LEVELS, spans, strict=True)
-            ]
-            assert all(
-                e is None or isinstance(e, kind) for e, kind in zip(entities, kinds, strict=True)
-            )
+            owners = above.get(first[3])
+            if owners is None:
+                owners = [
+                    entity_from(level, values[a:b]) if first[3] is not None else None
+                    for level, (a, b) in zip(LEVELS[:-1], spans, strict=False)
+                ]
+                above[first[3]] = owners
+            own_values = values[spans[-1][0] : spans[-1][1]]
+            entities = [*owners, entity_from(Level.INSTANCE, own_values)]
             files = tuple(
-                SourceFile(row[4], row[5], row[6], row[7], row[8], Status(row[9]), row[10], row[11])
+                SourceFile(
+                    row[4], shared(row[5], row[5]), row[6], row[7], row[8], Status(row[9]),
+                    shared(row[10], row[10]), row[11],
+                )
                 for row in members
                 if row[4] is not None
-            )
-            patient, study, series, instance = entities
-            claims = Claims(patient, study, series, instance, first[2])  # type: ignore[arg-type]
-            yield Candidate(ref, first[1], claims, files)
+            )  # fmt: skip
+            yield Candidate(ref, shared(first[1], first[1]), _claims(entities, first[2]), files)
+
+
+def _claims(entities: Sequence[Entity | None], record_type: str | None) -> Claims:
+    patient, study, series, instance = entities
+    assert patient is None or isinstance(patient, Patient)
+    assert study is None or isinstance(study, Study)
+    assert series is None or isinstance(series, Series)
+    assert isinstance(instance, Instance)
+    return Claims(patient, study, series, instance, record_type)
 
 
 def count_of(connection: Connection, level: Level, selection: Selection) -> int:
