@@ -1,15 +1,47 @@
-"""SQL of the user's own: reading only, by construction, and within limits."""
+"""SQL of the user's own: reading only, by construction, and within limits.
+
+What is SQLite's own stands in `sql_reading` (the connection), `sql_limits` (time and sizes),
+`sql_sentences` (its messages) and `sql_names` (its catalogue of tables).
+"""
 
 from __future__ import annotations
 
+import math
 import sqlite3
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
-from catalog.database.catalogue import Catalogue, connect_read_only
-from catalog.errors import QueryError
+from catalog.database import sql_names
+from catalog.database.catalogue import Catalogue
+from catalog.database.sql_limits import STEPS, Budget, Watchdog, bound
+from catalog.database.sql_names import (
+    FUNCTIONS,
+    KEYWORDS,
+    Relations,
+    is_complete,
+    is_empty,
+    nearest,
+    statements,
+    tables_in,
+)
+from catalog.database.sql_reading import connect_read_only
+from catalog.database.sql_sentences import Teller
+from catalog.errors import StatementError
+
+__all__ = [
+    "FUNCTIONS",
+    "KEYWORDS",
+    "Relations",
+    "Rows",
+    "is_complete",
+    "is_empty",
+    "nearest",
+    "query",
+    "relations",
+    "statements",
+    "tables_in",
+]
 
 Rows = Iterator[Sequence[Any]]
 
@@ -21,51 +53,101 @@ def query(
     parameters: Mapping[str, str] | None = None,
     *,
     limit_s: float = 60.0,
+    give_up: Callable[[], None] | None = None,
 ) -> Iterator[tuple[tuple[str, ...], Rows]]:
     """Give the column names and rows of one SQL statement.
+
+    The rows come as they are found; cells are numbers, texts or `None`. A BLOB comes as hexadecimal
+    text, an infinite number as `Infinity` or `-Infinity`.
 
     Parameters
     ----------
     parameters:
         Values for the statement's `:name`s; text that is a whole number is passed as one.
     limit_s:
-        Seconds after which the statement is stopped.
+        Seconds of work on it after which the statement is stopped; the time that the caller takes
+        between rows does not count.
+    give_up:
+        What to do if it cannot be stopped, which a single step of hours can bring about: called in
+        another thread, it should end the process. `None` waits.
 
     Raises
     ------
+    StatementError
+        If the statement writes, is more than one, is wrong, or lacks a parameter.
     QueryError
-        If the statement writes, is more than one, is wrong, lacks a parameter, or takes too long.
+        If it takes too long, or needs too much memory or room.
+    CatalogueError
+        If the catalogue cannot be read.
+    KeyboardInterrupt
+        If the user stops it.
     """
-    connection = connect_read_only(catalogue.path)
-    deadline = time.monotonic() + limit_s
-    connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 10_000)
-    try:
+    if sql_names.is_empty(sql):
+        raise StatementError("There is no SQL to run; write one statement, such as SELECT.")
+    budget = Budget(limit_s)
+    with ExitStack() as stack:
+        connection = stack.enter_context(closing(connect_read_only(catalogue.path)))
+        if give_up is not None:
+            stack.enter_context(Watchdog(budget, give_up))
+        teller = Teller(connection, str(catalogue.path), sql, limit_s)
+        bound(connection)
+        connection.set_progress_handler(lambda: int(budget.is_over()), STEPS)
+        values = {name: _typed(text) for name, text in (parameters or {}).items()}
         try:
-            cursor = connection.execute(
-                sql, {name: _typed(text) for name, text in (parameters or {}).items()}
-            )
-        except sqlite3.Error as exc:
-            raise _error(exc, limit_s, time.monotonic() > deadline) from exc
+            with budget.work():
+                cursor = connection.execute(sql, values)
+        except (sqlite3.Error, sqlite3.Warning, MemoryError) as exc:
+            raise teller.told(exc, budget.excess) from exc
         except UnicodeEncodeError as exc:
-            raise QueryError("The SQL holds bytes that are no text.") from exc
+            where = "The SQL" if _is_not_text(sql) else "A parameter"
+            raise StatementError(f"{where} holds bytes that are no text.") from exc
         if cursor.description is None:
-            raise QueryError(
+            raise StatementError(
                 "That SQL gives no rows; only statements that read, such as SELECT, can be run."
             )
-        yield tuple(entry[0] for entry in cursor.description), _rows(cursor, limit_s, deadline)
-    finally:
-        connection.close()
+        names = tuple(entry[0] for entry in cursor.description)
+        yield names, _rows(cursor, budget, teller)
 
 
-def _rows(cursor: sqlite3.Cursor, limit_s: float, deadline: float) -> Rows:
+def _rows(cursor: sqlite3.Cursor, budget: Budget, teller: Teller) -> Rows:
     while True:
+        budget.begin()
         try:
             row = cursor.fetchone()
-        except sqlite3.Error as exc:
-            raise _error(exc, limit_s, time.monotonic() > deadline) from exc
+        except (sqlite3.Error, MemoryError) as exc:
+            raise teller.told(exc, budget.excess) from exc
+        finally:
+            budget.end()
         if row is None:
             return
+        for cell in row:
+            if type(cell) is bytes or (type(cell) is float and math.isinf(cell)):
+                row = tuple(map(_cell, row))
+                break
         yield row
+
+
+def _cell(cell: Any) -> Any:
+    if type(cell) is bytes:
+        return cell.hex()
+    if type(cell) is float and math.isinf(cell):
+        return "Infinity" if cell > 0 else "-Infinity"
+    return cell
+
+
+def relations(catalogue: Catalogue) -> Relations:
+    """Return the columns of each table and view, views first.
+
+    Raises
+    ------
+    CatalogueError
+        If the catalogue cannot be read.
+    """
+    with closing(connect_read_only(catalogue.path)) as connection:
+        try:
+            return sql_names.relations(connection)
+        except sqlite3.Error as exc:
+            raise Teller(connection, str(catalogue.path), "", 0).told(exc, None) from exc
 
 
 def _typed(text: str) -> str | int:
@@ -76,16 +158,5 @@ def _typed(text: str) -> str | int:
     )
 
 
-def _error(exc: sqlite3.Error, limit_s: float, is_late: bool) -> QueryError:
-    reason = str(exc)
-    if "interrupted" in reason and not is_late:
-        raise KeyboardInterrupt from exc  # the user's, which SQLite reports as its own
-    if "interrupted" in reason:
-        return QueryError(
-            f"The query was stopped after {limit_s:g} s. Ask for less, or raise --timeout."
-        )
-    if "not authorized" in reason or "prohibited" in reason or "readonly" in reason:
-        return QueryError(f"Only reading is allowed here ({reason}).")
-    if isinstance(exc, sqlite3.ProgrammingError) and "binding" in reason.lower():
-        return QueryError(f"A parameter is missing: {reason}. Give it with -p NAME=VALUE.")
-    return QueryError(f"The SQL cannot be run: {reason}.")
+def _is_not_text(text: str) -> bool:
+    return text.encode("utf-8", "replace").decode() != text
