@@ -1,23 +1,35 @@
--- Title: SOP Instance UIDs that more than one file has
--- Columns: SOPInstanceUID: the UID; Files: how many files have it; Instances: under how many series it is catalogued; Sizes, TransferSyntaxes: how many different ones; Verdict: see below; FirstPath, LastPath: the first and last of the files by path
--- Tags: problem, warning
--- Description: A SOP Instance UID names one instance for all time (PS3.5 §9). "different" means that size, transfer syntax, series or digest differ: find out which file is the true one, and export with care. "same size" may be a plain copy; compare the digests before removing one.
+-- Title: SOP Instance UIDs of several files that seem alike
+-- Group: Identity of instances
+-- Columns: SOPInstanceUID: the UID; Files: how many files have it; SizeBytes: size of each; Verdict: "same bytes" if all have a digest and it is one, else "same size"; FirstPath, LastPath: the first and last of the files by path
+-- Tags: problem, note
+-- Description: Several files hold one instance and nothing known tells them apart. "same bytes" are copies; of "same size" not every file has a digest yet.
+-- Action: Nothing needs to be done; exports take one of them. To save space compare the digests first (dcat index --digest), then delete the copies.
+WITH several AS MATERIALIZED (
+  SELECT sop_instance_uid AS uid
+  FROM instance
+  WHERE sop_instance_uid <> ''
+  GROUP BY sop_instance_uid
+  HAVING count(*) > 1
+  UNION
+  SELECT i.sop_instance_uid
+  FROM (SELECT instance_ref FROM file WHERE instance_ref IS NOT NULL GROUP BY instance_ref HAVING count(*) > 1) g
+  JOIN instance i ON i.id = g.instance_ref
+)
 SELECT
   i.sop_instance_uid AS SOPInstanceUID,
   count(*) AS Files,
-  count(DISTINCT i.id) AS Instances,
-  count(DISTINCT f.size_bytes) AS Sizes,
-  count(DISTINCT f.transfer_syntax_uid) AS TransferSyntaxes,
-  CASE
-    WHEN count(DISTINCT i.id) > 1 OR count(DISTINCT f.size_bytes) > 1
-      OR count(DISTINCT f.transfer_syntax_uid) > 1 OR count(DISTINCT f.digest) > 1 THEN 'different'
-    ELSE 'same size'
-  END AS Verdict,
+  max(f.size_bytes) AS SizeBytes,
+  CASE WHEN count(f.digest) = count(*) THEN 'same bytes' ELSE 'same size' END AS Verdict,
   min(r.path || '/' || f.path) AS FirstPath,
   max(r.path || '/' || f.path) AS LastPath
-FROM instance i
+FROM several x
+JOIN instance i ON i.sop_instance_uid = x.uid
 JOIN file f ON f.instance_ref = i.id AND f.status <> 'missing'
 JOIN root r ON r.id = f.root_ref
+WHERE x.uid <> ''
 GROUP BY i.sop_instance_uid
-HAVING count(*) > 1
+HAVING count(*) > 1 AND count(DISTINCT i.id) = 1
+  AND count(DISTINCT f.size_bytes) <= 1 AND count(DISTINCT f.transfer_syntax_uid) <= 1
+  AND count(DISTINCT f.digest) <= 1
+  AND (:since = 0 OR max(f.last_run_ref) > :since)
 ORDER BY i.sop_instance_uid

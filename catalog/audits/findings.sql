@@ -1,7 +1,8 @@
 -- Title: What was noticed in files and File-sets, by kind
+-- Group: Files
 -- Columns: Severity: error, warning or note; Code: kind of finding; Findings: how many; Message: one of them; FirstPath: the first file concerned
--- Tags: volume
--- Description: A summary of the table finding. Ask that table for each case.
+-- Tags: figures
+-- Description: A summary of the table finding, one row for each kind. Ask that table for each case.
 SELECT
   n.severity AS Severity,
   n.code AS Code,
