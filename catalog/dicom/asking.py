@@ -17,6 +17,7 @@ from collections.abc import Iterable
 
 from catalog.attributes import BY_KEYWORD, Further, further
 from catalog.dicom.dictionary import keyword as keyword_of
+from catalog.dicom.dictionary import nearest
 from catalog.dicom.elements import MAX_DEPTH, dictionary_vr, tag_text
 from catalog.dicom.levels import level_of
 from catalog.dicom.walk import STOPS
@@ -83,6 +84,17 @@ def further_named(text: str) -> Further:
     single = len(path) == 1 and vr != "UN" and _vm(path[-1]) == "1"
     level = _FORCED[forced] if at else level_of(components[0][0])
     return further(name, path, vr, "1" if single else "1-n", level)
+
+
+def not_kept(name: str) -> str | None:
+    """Return what is to be said of an attribute of DICOM that a catalogue does not keep; `None` if `name` names none."""
+    near = nearest(name)
+    is_spelt_so = near is not None and near.lower() == name.strip().lower()
+    try:
+        meant = further_named(near if is_spelt_so and near else name).keyword
+    except ConfigError:
+        return None
+    return f"{meant} is an attribute of DICOM, but this catalogue does not keep it. To have it kept, add it to `attributes` under [index] in the configuration file and index again (`dcat index --reread-attributes`)."
 
 
 def _component(part: str, text: str) -> tuple[str, int]:

@@ -18,3 +18,15 @@ def keyword(tag: int) -> str:
         return str(dictionary_keyword(tag))
     except KeyError:
         return ""
+
+
+def nearest(name: str) -> str | None:
+    """Return the keyword of PS3.6 that is spelt most like `name`, whose spaces and case do not count."""
+    from difflib import get_close_matches
+
+    from pydicom.datadict import keyword_dict
+
+    plain = {keyword.lower(): keyword for keyword in keyword_dict}
+    asked = "".join(c for c in name[:100].lower().replace("'s", "") if c.isalnum())
+    near = [asked] if asked in plain else get_close_matches(asked, plain, n=1, cutoff=0.85)
+    return plain[near[0]] if near else None

@@ -140,6 +140,40 @@ def read_header(stream: BinaryIO, size_bytes: int, wanted: frozenset[int]) -> He
     )
 
 
+class Beginning(NamedTuple):
+    """Where the data set of a file begins.
+
+    Attributes
+    ----------
+    transfer_syntax_uid, meta:
+        As of `Header`.
+    at:
+        Offset of the first element of the data set, or of the deflated bytes that hold it.
+    is_deflated:
+        The data set is deflated; `encoding` is then that of what it inflates to.
+    """
+
+    transfer_syntax_uid: str | None
+    meta: Mapping[int, bytes]
+    at: int
+    encoding: Encoding
+    is_deflated: bool
+
+
+def read_beginning(stream: BinaryIO, size_bytes: int) -> Beginning:
+    """Return where the data set of the file in `stream` begins, and how it is encoded.
+
+    Raises as `read_header` does.
+    """
+    found = Walk()
+    source = Source(stream, size_bytes)
+    meta, at = _read_meta(source, _start(source, found), found)
+    syntax = _uid(meta.get(TRANSFER_SYNTAX_UID))
+    at = _skip_command_set(source, at)
+    data_set, _, encoding = _open_data_set(source, at, syntax, found)
+    return Beginning(syntax, meta, at, encoding, isinstance(data_set, Inflated))
+
+
 def _uid(value: bytes | None) -> str | None:
     return None if value is None else value.decode("latin-1").strip("\0 ")
 

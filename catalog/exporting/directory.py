@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
-from catalog.database.rows import differences, entity_at
+from catalog.database.rows import Entity, differences, entity_at
 from catalog.dicom.elements import Element, tag_text
 from catalog.entities import Level
 from catalog.errors import EncodingError
@@ -18,6 +17,7 @@ from catalog.fileset.records import RECORD_TYPES
 from catalog.fileset.supplied import full
 from catalog.fileset.tree import SPECIFIC_CHARACTER_SET, Record, needs_character_set
 from catalog.findings import Finding, Severity
+from catalog.shapes import field, mutable
 
 _LEVELS = (Level.PATIENT, Level.STUDY, Level.SERIES)
 _KINDS = ("PATIENT", "STUDY", "SERIES")
@@ -27,7 +27,7 @@ _UTF8 = Element(SPECIFIC_CHARACTER_SET, "CS", b"ISO_IR 192")
 Rank = tuple[int, str]
 
 
-@dataclass(slots=True)
+@mutable
 class _Node:
     """A PATIENT, STUDY or SERIES in the making.
 
@@ -41,6 +41,13 @@ class _Node:
     gifts: dict[int, tuple[Rank, Element, Element | None]] = field(default_factory=dict)
     children: dict[str, _Node] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
+    latest: tuple[object, object, int] = (None, None, 0)
+
+    def distance(self, level: Level, ours: Entity, theirs: Entity) -> int:
+        """Return in how many attributes both differ; instances of a series mostly share them."""
+        if self.latest[0] is not ours or self.latest[1] != theirs:
+            self.latest = ours, theirs, len(differences(level, ours, theirs))
+        return self.latest[2]
 
     def hear(self, rank: Rank, elements: dict[int, Element], tags: Sequence[int]) -> None:
         """Take what an instance below says."""
@@ -84,7 +91,7 @@ class Directory:
                 )
                 assert ours is not None
                 assert theirs is not None
-                rank = (len(differences(level, ours, theirs)), uid)
+                rank = (node.distance(level, ours, theirs), uid)
                 node.hear(rank, proved.elements, tags)
         node.records.append(proved.record)
 

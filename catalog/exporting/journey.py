@@ -1,73 +1,61 @@
-"""The journey from a selection to a File-set, with its entry in the ledger."""
+"""The journey from a selection to a File-set, or several, with their entries in the ledger."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from catalog.database import ledger, runs
 from catalog.database.catalogue import Catalogue
 from catalog.database.fetch import Candidate, SourceFile, candidates
-from catalog.errors import ExportError, FileSetError
 from catalog.events import Listener, ignore
-from catalog.exporting.making import Making, making
-from catalog.exporting.plan import Item, LeftOut, Plan, ambiguous, make_plan
-from catalog.exporting.write import DICOMDIR, Done, Written, check_destination, write_plan
-from catalog.files.digest import digest, digest_of
+from catalog.exporting.book import Book, left_out_row, planned_row
+from catalog.exporting.carrying import carry_out, making_of, receiver_of
+from catalog.exporting.folder import FolderReceiver, check_destination
+from catalog.exporting.order import Order, options_of
+from catalog.exporting.plan import Item, Plan, ambiguous, make_plan
+from catalog.exporting.preflight import check_total_space, needed_bytes
+from catalog.exporting.receiver import Receiver
+from catalog.exporting.transcoding import target_named
+from catalog.exporting.volumes import divided, volume_label, volume_uid
+from catalog.exporting.write import Written
+from catalog.files.digest import digest_of
 from catalog.files.opening import Opener, Source
 from catalog.files.paths import absolute_text
-from catalog.fileset.file_id import is_file_set_id
 from catalog.fileset.profiles import profile_named
-from catalog.fileset.tree import walk
 from catalog.findings import Finding
 from catalog.query.selection import Selection
+from catalog.shapes import frozen, replace
 
-LEDGER_BATCH = 500
-LEDGER_SECONDS = 1.0
-"""At most so much of what was copied is not on record yet when the process is killed."""
+__all__ = ["Order", "Outcome", "WrittenVolume", "export", "parts_of", "plan_export"]
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to export and where to.
+class WrittenVolume(NamedTuple):
+    """A volume that was written.
 
-    Attributes
-    ----------
-    file_set_id:
-        Up to 16 of A-Z, 0-9 and _ (PS3.10 §8.1); may be empty.
-    file_set_uid:
-        The UID of the new File-set; made by the caller, as nothing below is random.
-    reason, recipient:
-        For the ledger.
-    profile:
-        Name of the Application Profile (PS3.11) that the File-set is to follow, or `None`.
-    charset:
-        `utf-8`: the text of records is written in UTF-8; `None`: as each source has it.
-    icons:
-        Rows and Columns of icons in IMAGE records, 64 or 128; `None`: no icons, unless the
-        profile demands them.
-    private:
-        Instances of private SOP Classes get PRIVATE records; otherwise they are left out.
+    `dicomdir_size_bytes` is 0 if nothing could be copied, and it has no DICOMDIR.
+    `used_bytes` and `capacity_bytes` are as planned; `None` where the size is not limited.
     """
 
-    selection: Selection
-    destination: Path
+    number: int
+    place: Path
+    file_set_id: str
     file_set_uid: str
-    file_set_id: str = ""
-    reason: str | None = None
-    recipient: str | None = None
-    take_first: bool = False
-    profile: str | None = None
-    charset: str | None = None
-    icons: int | None = None
-    private: bool = False
+    copied: int
+    copied_bytes: int
+    dicomdir_size_bytes: int
+    used_bytes: int | None = None
+    capacity_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
-    """How an export ended: what was planned, copied and failed, and what was noticed."""
+    """How an export ended: what was planned, copied and failed, and what was noticed.
+
+    `kept` is how many copies of an interrupted export were right already; `refs` are the volumes'
+    entries in the ledger.
+    """
 
     plan: Plan
     copied: int
@@ -75,6 +63,9 @@ class Outcome:
     failed: tuple[tuple[Item, str], ...]
     findings: tuple[Finding, ...]
     dicomdir_size_bytes: int
+    volumes: tuple[WrittenVolume, ...] = ()
+    kept: int = 0
+    refs: tuple[int, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -82,15 +73,22 @@ class Outcome:
         return not self.failed and not self.plan.left_out
 
 
-def plan_export(
+def plan_export(  # noqa: PLR0913 - each is a choice of its own
     catalogue: Catalogue,
     selection: Selection,
     *,
     take_first: bool = False,
     profile: str | None = None,
     private: bool = False,
+    transfer_syntax: str | None = None,
+    capacity_bytes: int | None = None,
+    icons: int | None = None,
+    with_pages: bool = False,
 ) -> Plan:
     """Return the plan of an export; only files of which several hold one instance are read.
+
+    With a `capacity_bytes` it is divided into volumes that hold so much; `icons` and `with_pages`
+    say what else goes onto them.
 
     Raises
     ------
@@ -98,11 +96,31 @@ def plan_export(
         If the selection holds SQL that cannot be run.
     FileSetError
         If there is no such profile.
+    ExportError
+        If there is no such Transfer Syntax to transcode to.
     """
+    syntax = target_named(transfer_syntax) if transfer_syntax else None
     named = profile_named(profile) if profile else None
     chosen = list(candidates(catalogue, selection))
     digests = {} if take_first else dict(_digests(chosen))
-    return make_plan(chosen, digests, take_first=take_first, profile=named, private=private)
+    plan = make_plan(
+        chosen,
+        digests,
+        take_first=take_first,
+        profile=named,
+        private=private,
+        transfer_syntax=syntax,
+    )
+    if capacity_bytes is None:
+        return plan
+    rule = named.icons if named else None
+    return divided(
+        plan,
+        capacity_bytes,
+        icons=icons or (rule.size if rule is not None and rule.type == "1" else None),
+        transfer_syntax=syntax,
+        with_pages=with_pages,
+    )
 
 
 def _digests(chosen: list[Candidate]) -> Iterator[tuple[int, str]]:
@@ -119,13 +137,56 @@ def _digest_or_name(file: SourceFile, opener: Opener) -> str:
         return f"unreadable {file.file_ref}"  # equal to no other, so it counts as different bytes
 
 
+class Part(NamedTuple):
+    """One volume of an order: the order for it alone, and its number if there are several."""
+
+    order: Order
+    items: tuple[Item, ...]
+    number: int | None = None
+    used_bytes: int | None = None
+
+
+def parts_of(order: Order, plan: Plan) -> list[Part]:
+    """Return the volumes of `plan`, each with where it goes, its File-set ID and its File-set UID.
+
+    One volume goes to the destination itself; several go to DISC1, DISC2, … in that folder, or to
+    NAME-1.zip, NAME-2.zip, … beside that file.
+
+    Raises
+    ------
+    ExportError
+        If a File-set ID would become too long.
+    """
+    if not plan.volumes:
+        return [Part(order, plan.items)]
+    count = len(plan.volumes)
+    parts = []
+    for volume in plan.volumes:
+        own = replace(
+            order,
+            destination=_place(order, volume.number) if count > 1 else order.destination,
+            file_set_id=volume_label(order.file_set_id, volume.number, count),
+            file_set_uid=volume_uid(order.file_set_uid, volume.number),
+        )
+        number = volume.number if count > 1 else None
+        parts.append(Part(own, volume.items, number, volume.size_bytes))
+    return parts
+
+
+def _place(order: Order, number: int) -> Path:
+    if order.container == "folder":
+        return order.destination / f"DISC{number}"
+    destination = order.destination
+    return destination.with_name(f"{destination.stem}-{number}{destination.suffix}")
+
+
 def export(
     catalogue: Catalogue, order: Order, plan: Plan, arguments: str = "", listener: Listener = ignore
 ) -> Outcome:
     """Carry out `plan` and return how it ended.
 
-    The ledger has the export before the first byte is copied, and each instance as it is copied,
-    so an interrupted export is on record too.
+    The ledger has the export with all that is planned before the first byte is copied, and each
+    instance as it is copied, so that an interrupted export is on record too and can be resumed.
 
     Raises
     ------
@@ -134,167 +195,107 @@ def export(
     FileSetError
         If there is no such profile, or the File-set ID is none.
     """
-    how = _making(order)
-    check_destination(order.destination, plan.size_bytes)
+    parts = parts_of(order, plan)
+    prepared = _prepared(order, parts)
     with runs.recorded(catalogue, "export", arguments) as run:
-        with catalogue.write() as connection:
+        books = _recorded(catalogue, order, plan, parts, run.ref)
+        run.counts = lambda: counts_of(books, len(plan.left_out))
+        for part, (receiver, _) in zip(parts, prepared, strict=True):
+            if part.number is not None and order.container == "folder":
+                # From the start each volume is visibly unfinished, the later ones too.
+                FolderReceiver(receiver.place, part.order.file_set_uid).begin()
+        written = [
+            carry_out(catalogue, part.order, part.items, receiver, book, run.ref, listener)
+            for part, (receiver, _), book in zip(parts, prepared, books, strict=True)
+        ]
+    notes = {finding: None for _, noted in prepared for finding in noted}
+    return outcome_of(plan, parts, books, written, list(notes))
+
+
+def _prepared(order: Order, parts: list[Part]) -> list[tuple[Receiver, list[Finding]]]:
+    """Return what takes in each volume, with what is to be noted; nothing is written yet."""
+    for part in parts:
+        making_of(part.order)
+    prepared = [receiver_of(part.order) for part in parts]
+    if len(parts) > 1:
+        if order.container == "folder":
+            check_destination(order.destination, 0)
+        check_total_space(order, [item for part in parts for item in part.items])
+    for part, (receiver, _) in zip(parts, prepared, strict=True):
+        receiver.prepare(needed_bytes(part.order, part.items))
+    return prepared
+
+
+def _recorded(
+    catalogue: Catalogue, order: Order, plan: Plan, parts: list[Part], run_ref: int
+) -> list[Book]:
+    """Put all volumes with all that is planned into the ledger, or nothing."""
+    books = []
+    base = absolute_text(order.destination)
+    with catalogue.write() as connection:
+        for number, part in enumerate(parts):
+            volumes = len(parts) if part.number is not None else None
+            going_on = ledger.Volume(options_of(part.order), base, part.number, volumes)
             export_ref = ledger.begin_export(
                 connection,
-                run.ref,
-                absolute_text(order.destination),
+                run_ref,
+                absolute_text(part.order.destination),
                 order.selection.text,
-                order.file_set_uid,
+                part.order.file_set_uid,
                 order.reason,
                 order.recipient,
+                going_on,
             )
-        book = _Book(catalogue, export_ref, len(plan.left_out))
-        run.counts = book.counts
-        try:
-            book.add([_left_out_row(out) for out in plan.left_out])
-            written = write_plan(
-                plan,
-                order.destination,
-                order.file_set_id,
-                order.file_set_uid,
-                book.report,
-                listener,
-                how,
-            )
-            _store_fileset(catalogue, order, run.ref, export_ref, book.done, written)
-        finally:
-            book.flush()
+            ledger.add_items(connection, export_ref, [planned_row(item) for item in part.items])
+            books.append(Book(catalogue, export_ref, ledger.item_refs(connection, export_ref)))
+            if number == 0:
+                ledger.add_items(
+                    connection, export_ref, [left_out_row(out) for out in plan.left_out]
+                )
+    return books
+
+
+def counts_of(books: list[Book], left_out: int) -> Mapping[str, int]:
+    """Return what was done, for the run's row."""
+    return {
+        "copied": sum(book.copied for book in books),
+        "bytes": sum(book.copied_bytes for book in books),
+        "failed": sum(len(book.failed) for book in books),
+        "left out": left_out,
+    }
+
+
+def outcome_of(
+    plan: Plan,
+    parts: list[Part],
+    books: list[Book],
+    written: list[Written],
+    notes: list[Finding],
+    kept: int = 0,
+) -> Outcome:
+    """Return the outcome of all volumes together."""
+    volumes = tuple(
+        WrittenVolume(
+            part.number or 1,
+            part.order.destination,
+            part.order.file_set_id,
+            part.order.file_set_uid,
+            book.copied,
+            book.copied_bytes,
+            wrote.dicomdir_size_bytes,
+            part.used_bytes,
+            part.order.capacity_bytes,
+        )
+        for part, book, wrote in zip(parts, books, written, strict=True)
+    )
     return Outcome(
         plan,
-        book.copied,
-        book.copied_bytes,
-        tuple(book.failed),
-        tuple(written.findings),
-        written.dicomdir_size_bytes,
+        sum(book.copied for book in books),
+        sum(book.copied_bytes for book in books),
+        tuple(failure for book in books for failure in book.failed),
+        (*notes, *(finding for wrote in written for finding in wrote.findings)),
+        sum(wrote.dicomdir_size_bytes for wrote in written),
+        volumes,
+        kept,
+        tuple(book.export_ref for book in books),
     )
-
-
-def _making(order: Order) -> Making:
-    """Return how the directory is made; refuse an order that cannot be carried out."""
-    if not is_file_set_id(order.file_set_id):
-        raise FileSetError(
-            f"{order.file_set_id!r} is no File-set ID: up to 16 of A-Z, 0-9 and _ (PS3.10 §8.1)."
-        )
-    profile = profile_named(order.profile) if order.profile else None
-    return making(profile, order.charset, order.icons, order.private)
-
-
-class _Book:
-    """Writes the ledger's items in batches."""
-
-    def __init__(self, catalogue: Catalogue, export_ref: int, left_out: int) -> None:
-        self._left_out = left_out
-        self._flushed_s = time.monotonic()
-        self.copied = self.copied_bytes = 0
-        self.failed: list[tuple[Item, str]] = []
-        self.done: list[Done] = []
-        self._catalogue = catalogue
-        self._export_ref = export_ref
-        self._waiting: list[ledger.ItemRow] = []
-
-    def counts(self) -> dict[str, int]:
-        """Return what was done, for the run's row."""
-        return {
-            "copied": self.copied,
-            "bytes": self.copied_bytes,
-            "failed": len(self.failed),
-            "left out": self._left_out,
-        }
-
-    def report(self, done: Done) -> None:
-        item = done.item
-        if done.reason is None:
-            self.copied += 1
-            self.copied_bytes += done.size_bytes or 0
-            self.done.append(done)
-        else:
-            self.failed.append((item, done.reason))
-        row = _row(item.candidate, item.source)._replace(
-            file_id=item.file_id.path if done.reason is None else None,
-            size_bytes=done.size_bytes,
-            digest=done.digest,
-            outcome="copied" if done.reason is None else "failed",
-            reason=done.reason,
-        )
-        self.add([row])
-
-    def add(self, rows: list[ledger.ItemRow]) -> None:
-        self._waiting += rows
-        if (
-            len(self._waiting) >= LEDGER_BATCH
-            or time.monotonic() - self._flushed_s > LEDGER_SECONDS
-        ):
-            self.flush()
-
-    def flush(self) -> None:
-        self._flushed_s = time.monotonic()
-        waiting, self._waiting = self._waiting, []
-        if waiting:
-            with self._catalogue.write() as connection:
-                ledger.add_items(connection, self._export_ref, waiting)
-
-
-def _row(candidate: Candidate, source: SourceFile | None) -> ledger.ItemRow:
-    patient, study, _, instance, _ = candidate.claims
-    return ledger.ItemRow(
-        sop_instance_uid=instance.sop_instance_uid or "",
-        patient_id=patient and patient.patient_id,
-        issuer_of_patient_id=patient and patient.issuer_of_patient_id,
-        study_instance_uid=study and study.study_instance_uid,
-        file_id=None,
-        source=f"{source.root.rstrip('/')}/{source.path}" if source else "",
-        size_bytes=None,
-        digest=None,
-        outcome="",
-        reason=None,
-    )
-
-
-def _left_out_row(out: LeftOut) -> ledger.ItemRow:
-    source = out.candidate.files[0] if out.candidate.files else None
-    reason = f"{out.reason}: {out.detail}" if out.detail else out.reason
-    return _row(out.candidate, source)._replace(outcome="left-out", reason=reason)
-
-
-def _store_fileset(
-    catalogue: Catalogue,
-    order: Order,
-    run_ref: int,
-    export_ref: int,
-    done: list[Done],
-    written: Written,
-) -> None:
-    """Store the File-set that now stands at the destination."""
-    if not done:
-        return
-    try:
-        dicomdir_digest = digest(str(order.destination / DICOMDIR))
-    except OSError as exc:
-        raise ExportError(
-            f"The DICOMDIR just written to {order.destination} cannot be read back: {exc.strerror}."
-        ) from exc
-    instances = {d.item.file_id.path: d.item.candidate.instance_ref for d in done}
-    rows = []
-    for position, (depth, record) in enumerate(walk(written.fileset.records)):
-        path = "/".join(record.file_components) if record.file_components else None
-        rows.append(
-            ledger.RecordRow(
-                position, depth, record.type, None, path, path,
-                record.plain(0x00041510), record.plain(0x00041511), record.plain(0x00041512), None,
-                instances.get(path) if path else None,
-            )
-        )  # fmt: skip
-    with catalogue.write() as connection:
-        stored = ledger.StoredFileSet(
-            absolute_text(order.destination),
-            "exported",
-            order.file_set_uid,
-            order.file_set_id,
-            dicomdir_digest,
-        )
-        fileset_ref = ledger.store_fileset(connection, run_ref, stored, rows, written.findings)
-        ledger.end_export(connection, export_ref, fileset_ref)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from catalog.database.fetch import Candidate, SourceFile
+from catalog.dicom.transcoding import obstacle
 from catalog.entities import Status
 from catalog.fileset.build import is_private
 from catalog.fileset.file_id import FileId
@@ -18,6 +18,10 @@ from catalog.fileset.naming import names
 from catalog.fileset.profiles import Profile, misfit
 from catalog.fileset.records import record_type_for
 from catalog.normal_forms import is_uid
+from catalog.shapes import frozen
+
+if TYPE_CHECKING:
+    from catalog.exporting.volumes import Volume
 
 READABLE = frozenset([Status.OK, Status.TRUNCATED, Status.REFERENCED])
 """States of a file in which it can be copied."""
@@ -44,7 +48,7 @@ class LeftOut(NamedTuple):
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """A complete plan.
 
@@ -55,10 +59,13 @@ class Plan:
         UIDs where those are equal or absent.
     left_out:
         In the same order.
+    volumes:
+        The items by medium, where the export is divided (`catalog.exporting.volumes`); else none.
     """
 
     items: tuple[Item, ...]
     left_out: tuple[LeftOut, ...]
+    volumes: tuple[Volume, ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -73,6 +80,7 @@ def make_plan(
     take_first: bool = False,
     profile: Profile | None = None,
     private: bool = False,
+    transfer_syntax: str | None = None,
 ) -> Plan:
     """Return the plan for `candidates`, the same in whatever order they come.
 
@@ -87,6 +95,9 @@ def make_plan(
         Leave out whatever does not fit this Application Profile, with the code `profile`.
     private:
         Take instances of private SOP Classes too (for PRIVATE records).
+    transfer_syntax:
+        UID of the Transfer Syntax into which all files are brought, or `None`: each stays in its
+        own. A file for which that is not possible is left out, with the code `not-transcodable`.
     """
     left_out: list[LeftOut] = []
     chosen: list[tuple[Candidate, SourceFile]] = []
@@ -95,7 +106,9 @@ def make_plan(
         if refusal is None:
             source, refusal = _source(candidate, digests, take_first)
             if source is not None and profile is not None:
-                refusal = _misfit(candidate, source, profile)
+                refusal = _misfit(candidate, source, profile, transfer_syntax)
+            if source is not None and refusal is None:
+                refusal = _obstacle(source, transfer_syntax)
             if source is not None and refusal is None:
                 chosen.append((candidate, source))
                 continue
@@ -185,11 +198,21 @@ def _refusal(candidate: Candidate, private: bool) -> Why | None:
     return None
 
 
-def _misfit(candidate: Candidate, source: SourceFile, profile: Profile) -> Why | None:
-    """Return why the instance does not fit the profile, or `None`."""
+def _misfit(
+    candidate: Candidate, source: SourceFile, profile: Profile, transfer_syntax: str | None
+) -> Why | None:
+    """Return why the instance, in the Transfer Syntax of its copy, does not fit the profile."""
     sop_class_uid = candidate.claims.instance.sop_class_uid or ""
-    reason = misfit(profile, sop_class_uid, source.transfer_syntax_uid or "")
+    reason = misfit(profile, sop_class_uid, transfer_syntax or source.transfer_syntax_uid or "")
     return ("profile", reason, "") if reason else None
+
+
+def _obstacle(source: SourceFile, transfer_syntax: str | None) -> Why | None:
+    """Return why the file cannot be brought into the ordered Transfer Syntax, or `None`."""
+    if transfer_syntax in (None, source.transfer_syntax_uid):
+        return None
+    reason = obstacle(source.transfer_syntax_uid or "")
+    return ("not-transcodable", reason, _path(source)) if reason else None
 
 
 def _source(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from io import FileIO
 from typing import BinaryIO, NamedTuple
 
+from catalog.attributes import at
 from catalog.dicom import claims as dicom_claims
 from catalog.dicom import icons
+from catalog.dicom.alike import HeaderReader
 from catalog.dicom.elements import Element
-from catalog.dicom.header import read_header
-from catalog.entities import Claims
+from catalog.dicom.header import Header, read_header
+from catalog.entities import Claims, Level
 from catalog.errors import EncodingError, HeaderError, SourceChanged
 from catalog.exporting.making import PLAIN, Making
 from catalog.exporting.plan import Item
 from catalog.fileset import build
 from catalog.fileset.profiles import misfit, unmet
+from catalog.fileset.recall import Recall
 from catalog.fileset.recoding import in_utf8
 from catalog.fileset.records import record_type_for
 from catalog.fileset.supplied import full
@@ -29,13 +34,81 @@ class Proved(NamedTuple):
     claims: Claims
 
 
+_PLAIN_UID = re.compile(
+    rb"(?=[0-9.]{1,64}[\0 ]?\Z)((?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*)[\0 ]?"
+)
+"""A UID that is plainly legal: what its bytes are."""
+
+_NOT_OF_THE_INSTANCE = tuple(
+    sorted(
+        dicom_claims.WANTED - {attribute.tag for attribute in at(Level.INSTANCE)}
+        | {build.SOP_CLASS_UID, 0x00080005}
+    )
+)
+"""What the claims of all instances of a series depend on, apart from their own attributes."""
+
+
+class Reading:
+    """What was read of the copies before: those of a series have most in common. For one thread.
+
+    Parameters
+    ----------
+    whole:
+        Claims have all that a header says of its instance; otherwise perhaps its UIDs alone.
+    """
+
+    def __init__(self, making: Making = PLAIN, *, whole: bool = True) -> None:
+        self._reader = HeaderReader(making.wanted)
+        self.memory = build.Memory()
+        self._whole = whole
+        self._claims: Recall[Claims] = Recall()
+
+    def claims(self, header: Header) -> Claims | None:
+        """Return what a header states; `None` if it does not say which instance it is."""
+        elements = header.elements
+        own = elements.get(build.SOP_INSTANCE_UID)
+        plain = _PLAIN_UID.fullmatch(own.data) if own is not None and own.vr == "UI" else None
+        if self._whole or plain is None:
+            return dicom_claims.claims(elements, header.meta).claims
+        series = elements.get(build.SERIES_INSTANCE_UID)
+        name = None if series is None else series.value
+        known = self._claims.find(name, elements)
+        if known is None:
+            stated = dicom_claims.claims(elements, header.meta).claims
+            if stated is not None and full(elements, build.SOP_CLASS_UID):
+                seen = {tag: elements.get(tag) for tag in _NOT_OF_THE_INSTANCE}
+                self._claims.keep(name, seen, stated)
+            return stated
+        uid = plain[1].decode("ascii")
+        return known._replace(instance=known.instance._replace(sop_instance_uid=uid))
+
+    def header(self, stream: BinaryIO, size_bytes: int) -> Header:
+        """Return the header of a file; by comparison with others if it is a file of its own.
+
+        Raises
+        ------
+        HeaderError
+            If it cannot be read.
+        """
+        if isinstance(stream, FileIO):
+            return self._reader.read(stream.fileno(), size_bytes)
+        return read_header(stream, size_bytes, self._reader.wanted)
+
+
 class Proof:
     """Reads a copy's header from its own bytes: it must still be the instance that was planned.
 
     `proved` is set when it is; what was noticed joins `findings`.
     """
 
-    def __init__(self, item: Item, findings: list[Finding], making: Making = PLAIN) -> None:
+    def __init__(
+        self,
+        item: Item,
+        findings: list[Finding],
+        making: Making = PLAIN,
+        reading: Reading | None = None,
+    ) -> None:
+        self._reading = reading or Reading(making)
         self.item = item
         self.proved: Proved | None = None
         self._findings = findings
@@ -45,14 +118,14 @@ class Proof:
     def check(self, stream: BinaryIO, size_bytes: int) -> None:
         """Refuse the copy with SourceChanged unless it can stand in the File-set as planned."""
         try:
-            header = read_header(stream, size_bytes, self._making.wanted)
+            header = self._reading.header(stream, size_bytes)
         except HeaderError as exc:
             raise SourceChanged(f"its header can no longer be read: {exc}") from exc
         if any(finding.code == "no-preamble" for finding in header.findings):
             raise SourceChanged(
                 "it has no preamble and prefix, so it is no DICOM file of a File-set (PS3.10 §7.1)"
             )
-        stated = dicom_claims.claims(header.elements, header.meta).claims
+        stated = self._reading.claims(header)
         if stated is None or _identity(stated) != _identity(self.item.candidate.claims):
             raise SourceChanged(
                 "it holds another instance than when it was indexed; index it again"
@@ -69,6 +142,7 @@ class Proof:
             icon=self._icon(stream, elements, found),
             private=self._making.private,
             place=self._place,
+            memory=self._reading.memory,
         )
         if built.record is None:
             raise SourceChanged(" ".join(f.message for f in built.findings))

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NamedTuple
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, cast
 
 from catalog import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from catalog.errors import DestinationNotEmpty, ExportError, MediaFull, SourceChanged
 from catalog.events import Finished, Listener, Progress, Started
 from catalog.exporting.directory import Directory
 from catalog.exporting.making import PLAIN, Making
-from catalog.exporting.plan import Item, Plan
-from catalog.exporting.proof import Proof
-from catalog.files.copy import atomic, copy_opened, sync, sync_folder, write_error
-from catalog.files.opening import Opener, Source
+from catalog.exporting.plan import Item
+from catalog.exporting.receiver import Receiver
 from catalog.fileset.profiles import check_profile
 from catalog.fileset.tree import FileSet
 from catalog.fileset.writer import Writing, write
 from catalog.findings import Finding
+from catalog.shapes import field, mutable
 
-DICOMDIR = "DICOMDIR"
-UNFINISHED = "UNFINISHED.TXT"
-"""A plain text file (PS3.10 §8.1 allows them) that stands on the medium until it is complete."""
+if TYPE_CHECKING:
+    from catalog.exporting.proof import Proved
 
 STAGE = "Copying"
-_UNFINISHED_TEXT = (
-    "This export is not complete. It has no DICOMDIR yet, and files may be missing.\r\n"
-    "If no dcat is running that writes here, the export was interrupted:\r\n"
-    "remove this folder and export again.\r\n"
-)
+MOST_IN_MEMORY_BYTES = 16 << 20
+"""A DICOMDIR longer than this waits in a temporary file until it is written."""
 
 
 class Done(NamedTuple):
@@ -44,7 +35,7 @@ class Done(NamedTuple):
     reason: str | None
 
 
-@dataclass(slots=True)
+@mutable
 class Written:
     """What an export wrote."""
 
@@ -53,102 +44,95 @@ class Written:
     dicomdir_size_bytes: int = 0
 
 
-def check_destination(destination: Path, size_bytes: int) -> None:
-    """Make sure that an export can start at `destination`.
+class Extras(Protocol):
+    """Makes files that go with the DICOM files, which no directory record names (PS3.10 §8.1)."""
 
-    Raises
-    ------
-    DestinationNotEmpty, ExportError, MediaFull
-        If it holds something, is no folder, cannot be written, or has too little space.
+    def take(self, item: Item, proved: Proved, stream: BinaryIO, size_bytes: int) -> None:
+        """Take note of an instance from the bytes of its copy."""
+
+    def ready(self) -> Iterable[tuple[str, bytes]]:
+        """Return name and bytes of files that are finished since the last call."""
+
+    def files(self) -> Iterable[tuple[str, bytes]]:
+        """Return all other files, when every instance has been copied."""
+
+
+class Additions(NamedTuple):
+    """What an export does beside copying byte for byte, one file after the other.
+
+    `transfer_syntax` is the UID of the Transfer Syntax of all copies, or `None`: that of the source.
+    With several `jobs` the receiver's `put` is called by so many threads; what `extras` takes comes
+    in the order of the plan, so with them files are copied one by one.
     """
-    try:
-        if destination.exists():
-            if not destination.is_dir():
-                raise ExportError(f"{destination} is not a folder. Name a new or empty folder.")
-            if any(destination.iterdir()):
-                raise DestinationNotEmpty(str(destination))
-        nearest = destination
-        while not nearest.exists():
-            nearest = nearest.parent
-        if not os.access(nearest, os.W_OK | os.X_OK):
-            raise ExportError(f"{nearest} cannot be written by this user. Nothing was written.")
-        free = shutil.disk_usage(nearest).free
-    except OSError as exc:
-        raise ExportError(f"{destination} cannot be used: {exc.strerror}.") from exc
-    if free < size_bytes:
-        raise MediaFull(
-            f"{destination} has {free:,} bytes free and the export needs {size_bytes:,}. Nothing was written."
-        )
+
+    extras: Extras | None = None
+    transfer_syntax: str | None = None
+    jobs: int = 1
 
 
-def write_plan(
-    plan: Plan,
-    destination: Path,
+NOTHING_MORE = Additions()
+
+
+def write_fileset(
+    items: Sequence[Item],
+    receiver: Receiver,
     file_set_id: str,
     file_set_uid: str,
     report: Callable[[Done], None],
     listener: Listener,
     making: Making = PLAIN,
+    additions: Additions = NOTHING_MORE,
 ) -> Written:
-    """Copy every item below `destination` and write the DICOMDIR; return what was written.
+    """Put every item and then the DICOMDIR into `receiver`; return what was written.
 
     `report` is called once for each item, when its copy stands or has failed. A failed item is
     left out of the directory and work goes on. What the directory breaks of the profile that
-    `making` names is among the findings.
+    `making` names is among the findings. If no item could be copied there is no DICOMDIR, and the
+    medium stays unfinished.
 
     Raises
     ------
     MediaFull, ExportError
-        If the destination cannot be written. What was copied stays, with a file that says that
-        the export is unfinished, and without a DICOMDIR.
+        If the medium cannot be written. It is visibly unfinished then.
     """
-    try:
-        destination.mkdir(parents=True, exist_ok=True)
-        (destination / UNFINISHED).write_text(_UNFINISHED_TEXT, encoding="ascii", newline="")
-    except OSError as exc:
-        raise write_error(exc, destination / UNFINISHED) from exc
+    from catalog.exporting.copying import copies
+
+    receiver.begin()
     tree = Directory(making)
     findings: list[Finding] = []
-    copied: list[Path] = []
-    total = plan.size_bytes
+    extras = additions.extras
+    copied = 0
+    total = sum(item.source.size_bytes or 0 for item in items)
     done_bytes = 0
     listener(Started(STAGE, total, "bytes"))
-    with Opener() as opener:
-        for item in plan.items:
-            target = destination.joinpath(*item.file_id.components)
-            proof = Proof(item, findings, making)
-            source = Source(item.source.root, item.source.path)
-            try:
-                _make_folder(target.parent)
-                result = copy_opened(opener.open(source), target, proof.check)
-            except SourceChanged as exc:
-                report(Done(item, None, None, str(exc)))
-                continue
-            assert proof.proved is not None
-            tree.add(item, proof.proved)
-            copied.append(target)
-            report(Done(item, result.size_bytes, result.digest, None))
-            done_bytes += result.size_bytes
-            listener(Progress(STAGE, done_bytes, total))
+    for done, proved, noticed in copies(items, receiver, making, additions, report):
+        findings += noticed
+        report(done)
+        if proved is None:
+            continue
+        tree.add(done.item, proved)
+        if extras is not None:
+            _put_all(extras.ready(), receiver)
+        copied += 1
+        done_bytes += done.size_bytes or 0
+        listener(Progress(STAGE, done_bytes, total))
     listener(Finished(STAGE, done_bytes))
-    for path in copied:
-        sync(path)
     fileset = FileSet(file_set_id, file_set_uid, tree.records(findings))
     written = Written(fileset, findings)
     if copied:
+        if extras is not None:
+            _put_all(extras.files(), receiver)
         if making.profile is not None:
             findings += check_profile(fileset, making.profile)
-        with atomic(destination / DICOMDIR) as stream:
-            written.dicomdir_size_bytes = write(
-                stream, fileset, Writing(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
-            )
-        (destination / UNFINISHED).unlink(missing_ok=True)
-        sync_folder(destination)
+        with tempfile.SpooledTemporaryFile(MOST_IN_MEMORY_BYTES) as spooled:
+            stream = cast(BinaryIO, spooled)
+            writing = Writing(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
+            written.dicomdir_size_bytes = write(stream, fileset, writing)
+            stream.seek(0)
+            receiver.finish(stream)
     return written
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise write_error(exc, folder) from exc
+def _put_all(files: Iterable[tuple[str, bytes]], receiver: Receiver) -> None:
+    for name, data in files:
+        receiver.put_data(name, data)

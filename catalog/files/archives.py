@@ -1,4 +1,4 @@
-"""Archives, read in place: ZIP, tar (plain, gzip, bzip2, xz), and DICOM files compressed by gzip.
+"""Archives, read in place: ZIP, tar (plain, gzip, bzip2, xz), ISO 9660 images, gzipped DICOM files.
 
 An archive is what has the name *and* the first bytes of one: a `.docx` is a ZIP by its bytes and
 no archive here, a text that is called `a.zip` is a text. Archives within archives are not opened.
@@ -12,17 +12,25 @@ from enum import Enum
 from typing import BinaryIO, Protocol
 
 from catalog.errors import ArchiveError
-from catalog.files import zip_archive
+from catalog.files import iso_archive, zip_archive
 from catalog.files.inflating import Codec, Inflated
+from catalog.files.iso_archive import IsoArchive, looks_like_iso
 from catalog.files.member_stream import MemberStream
-from catalog.files.members import MAX_MEMBER_BYTES, Member, MemberKind, Names, allowance
+from catalog.files.members import (
+    MAX_LISTED,
+    MAX_MEMBER_BYTES,
+    Member,
+    MemberKind,
+    Names,
+    allowance,
+)
 from catalog.files.paths import from_text, is_archive_name
 from catalog.files.tar_archive import BLOCK, TarArchive, looks_like_tar
 from catalog.files.zip_archive import ZipArchive
 from catalog.findings import Finding, Severity
 
 HEAD_BYTES = BLOCK
-"""So many first bytes tell what an archive is."""
+"""So many first bytes tell what an archive is; of an ISO image more, see `head_bytes`."""
 
 
 class Format(Enum):
@@ -34,6 +42,12 @@ class Format(Enum):
     TAR_BZIP2 = "tar.bz2"
     TAR_XZ = "tar.xz"
     GZIP = "gzip"
+    ISO = "ISO 9660"
+
+    @property
+    def has_checksums(self) -> bool:
+        """Whether reading a member to its end proves it."""
+        return self not in (Format.TAR, Format.ISO)
 
 
 _CODECS = {
@@ -64,8 +78,13 @@ class Archive(Protocol):
         """Return the bytes of one member; they last until the next is opened."""
 
 
+def head_bytes(name: str) -> int:
+    """Return how many first bytes tell whether the file called `name` is an archive."""
+    return iso_archive.HEAD_BYTES if name.lower().endswith(".iso") else HEAD_BYTES
+
+
 def format_of(name: str, head: bytes) -> Format | None:
-    """Return what the archive called `name` is, whose first `HEAD_BYTES` are `head`.
+    """Return what the archive called `name` is, whose first `head_bytes(name)` are `head`.
 
     `None` if the name is not that of an archive, or the bytes are not.
     """
@@ -74,6 +93,8 @@ def format_of(name: str, head: bytes) -> Format | None:
     lower = name.lower()
     if lower.endswith(".zip"):
         return Format.ZIP if head.startswith(zip_archive.MAGICS) else None
+    if lower.endswith(".iso"):
+        return Format.ISO if looks_like_iso(head) else None
     if lower.endswith(".tar"):
         return Format.TAR if looks_like_tar(head) else None
     if head.startswith(Codec.GZIP.value):
@@ -106,8 +127,11 @@ def opened(
     OSError
         If the file cannot be read.
     """
+    most = MAX_LISTED if remembers else None
     if kind is Format.ZIP:
-        return ZipArchive(file, size_bytes)
+        return ZipArchive(file, size_bytes, most)
+    if kind is Format.ISO:
+        return IsoArchive(file, size_bytes, most)
     if kind is Format.GZIP:
         return _Gzip(file, size_bytes, name)
     return TarArchive(file, size_bytes, _CODECS[kind], remembers=remembers)

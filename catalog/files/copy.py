@@ -1,4 +1,4 @@
-"""Copying one file with proof, and writing one file atomically."""
+"""Copying or linking one file with proof."""
 
 from __future__ import annotations
 
@@ -6,17 +6,28 @@ import errno
 import hashlib
 import io
 import os
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple, cast
 
-from catalog.errors import ExportError, MediaFull, SourceChanged
-from catalog.files.opening import Opened, open_plain
+from catalog.errors import ExportError, SourceChanged
+from catalog.files.opening import Opened, Opening, open_plain
+from catalog.files.paths import on_disk, split_member
+from catalog.files.writing import PARTIAL_SUFFIX, removed_on_failure, writing_to
 
-CHUNK_BYTES = 1 << 20
-PARTIAL_SUFFIX = ".part"
-"""Suffix of a file that is being written; what carries it is never a finished file."""
+CHUNK_BYTES = 256 << 10
+"""Stays in the processor's cache between being read, digested and written."""
+
+Link = Literal["hard", "symbolic", "reflink"]
+
+_FICLONE = 0x40049409
+_NO_CLONES = (errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.EXDEV, errno.ENOSYS, errno.EPERM)
+_cannot_clone: set[tuple[int, int]] = set()
+"""Pairs of file systems between which blocks cannot be shared, as was found out."""
+
+_of_thread = threading.local()
 
 
 class Copied(NamedTuple):
@@ -26,7 +37,7 @@ class Copied(NamedTuple):
     digest: str
 
 
-def copy(source: str, target: Path, check: Callable[[BinaryIO, int], None]) -> Copied:
+def copy(source: str, target: Path | str, check: Callable[[BinaryIO, int], None]) -> Copied:
     """Copy `source` to `target`, byte for byte, and return size and digest of what was written.
 
     The bytes go to a temporary name beside `target`. `check(stream, size_bytes)` then reads the
@@ -46,130 +57,177 @@ def copy(source: str, target: Path, check: Callable[[BinaryIO, int], None]) -> C
 
 
 def copy_opened(
-    opening: AbstractContextManager[Opened], target: Path, check: Callable[[BinaryIO, int], None]
+    opening: AbstractContextManager[Opened],
+    target: Path | str,
+    check: Callable[[BinaryIO, int], None],
+    *,
+    must_share: bool = False,
 ) -> Copied:
     """Copy what `opening` gives, as `copy` does; it may be a member of an archive.
 
-    The modification time of a member is that of its archive.
+    The modification time of a member is that of its archive. Where the file system can share
+    blocks between files, source and copy share them, and the digest is read from the copy.
+
+    Parameters
+    ----------
+    must_share:
+        Refuse to copy where blocks cannot be shared.
 
     Raises
     ------
     SourceChanged, MediaFull, ExportError
         As `copy`.
     """
-    partial = target.with_name(target.name + PARTIAL_SUFFIX)
+    partial = f"{target}{PARTIAL_SUFFIX}"  # text: making Path objects takes longer than the checks
     with ExitStack() as stack:
-        try:
-            source = stack.enter_context(opening)
-        except OSError as exc:
-            raise SourceChanged(f"the source cannot be opened: {exc.strerror}") from exc
+        source = _entered(stack, opening)
         digest = hashlib.sha256()
-        size = 0
-        with _writing(target):
+        with writing_to(target):
             # Unbuffered: a full disk is noticed by write(), never by a later close().
-            opened_copy = partial.open("w+b", buffering=0)
+            opened_copy = io.FileIO(partial, "w+b")
         with removed_on_failure(partial), opened_copy as writer:
-            for chunk in _chunks(source.stream):
-                digest.update(chunk)
-                size += len(chunk)
-                with _writing(target):
-                    _write_all(writer, chunk)
+            if _is_cloned(source.stream, writer, target):
+                with writing_to(target):
+                    size = sum(map(len, _digested(writer, digest)))
+            elif must_share:
+                raise ExportError(
+                    f"Blocks cannot be shared between {Path(target).parent} and the source's file system; export without --link, or with another."
+                )
+            else:
+                size = 0
+                for chunk in _digested(source.stream, digest):
+                    size += len(chunk)
+                    with writing_to(target):
+                        _write_all(writer, chunk)
             if not source.is_as_before(size):
                 raise SourceChanged("the source changed while it was copied")
             writer.seek(0)
-            check(writer, size)
-        with _writing(target):
-            os.utime(partial, ns=(source.atime_ns, source.mtime_ns))
-            partial.replace(target)
+            check(cast(BinaryIO, writer), size)
+            with writing_to(target):
+                os.utime(writer.fileno(), ns=(source.atime_ns, source.mtime_ns))
+        with removed_on_failure(partial), writing_to(target):
+            os.replace(partial, target)  # noqa: PTH105 - as above
     return Copied(size, digest.hexdigest())
 
 
-def _write_all(writer: io.FileIO, chunk: bytes) -> None:
+def link_opened(
+    opening: AbstractContextManager[Opened],
+    target: Path | str,
+    check: Callable[[BinaryIO, int], None],
+    link: Link,
+) -> Copied:
+    """Make `target` a link to what `opening` gives, with the digest and the check that a copy gets.
+
+    A member of an archive, and what is made while it is read, has no file of its own and is copied.
+
+    Raises
+    ------
+    SourceChanged, MediaFull, ExportError
+        As `copy`; also where the file systems do not allow such a link.
+    """
+    if not isinstance(opening, Opening) or split_member(opening.source.path) is not None:
+        return copy_opened(opening, target, check)
+    if link == "reflink":
+        return copy_opened(opening, target, check, must_share=True)
+    target = Path(target)
+    path = os.path.realpath(on_disk(opening.source.root, opening.source.path))
+    partial = Path(f"{target}{PARTIAL_SUFFIX}")
+    with ExitStack() as stack:
+        source = _entered(stack, opening)
+        digest = hashlib.sha256()
+        with removed_on_failure(partial):
+            try:
+                partial.unlink(missing_ok=True)  # of an export that was killed
+                if link == "hard":
+                    os.link(path, partial)
+                else:
+                    partial.symlink_to(path)
+            except OSError as exc:
+                if exc.errno in (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+                    raise ExportError(
+                        f"No {link} link can be made at {target}: {exc.strerror}. Export without --link, or with another."
+                    ) from exc
+                with writing_to(target):
+                    raise
+            # What was opened is what is linked, or another file took its place in between.
+            with _reading(partial) as linked:
+                size = sum(map(len, _digested(linked, digest)))
+                if not source.is_as_before(size) or not os.path.samestat(
+                    os.fstat(linked.fileno()), os.fstat(source.stream.fileno())
+                ):
+                    raise SourceChanged("the source changed while it was linked")
+                linked.seek(0)
+                check(linked, size)
+            with writing_to(target):
+                partial.replace(target)
+    return Copied(size, digest.hexdigest())
+
+
+def _entered(stack: ExitStack, opening: AbstractContextManager[Opened]) -> Opened:
+    try:
+        return stack.enter_context(opening)
+    except OSError as exc:
+        raise SourceChanged(f"the source cannot be opened: {exc.strerror}") from exc
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[BinaryIO]:
+    try:
+        opened = io.FileIO(path)
+    except OSError as exc:
+        raise SourceChanged(f"the source cannot be opened: {exc.strerror}") from exc
+    with opened as stream:
+        yield cast(BinaryIO, stream)
+
+
+def _is_cloned(source: BinaryIO, writer: io.FileIO, target: Path | str) -> bool:
+    """Make `writer` share all blocks of `source`, where both file systems can."""
+    if not isinstance(source, io.FileIO) or os.name == "nt":
+        return False
+    pair = os.fstat(source.fileno()).st_dev, os.fstat(writer.fileno()).st_dev
+    if pair in _cannot_clone:
+        return False
+    import fcntl
+
+    try:
+        fcntl.ioctl(writer.fileno(), _FICLONE, source.fileno())
+    except OSError as exc:
+        if exc.errno in _NO_CLONES:
+            _cannot_clone.add(pair)
+            return False
+        with writing_to(target):
+            raise
+    return True
+
+
+def _write_all(writer: io.FileIO, chunk: memoryview | bytes) -> None:
     written = writer.write(chunk)
     while written < len(chunk):
         written += writer.write(chunk[written:])
 
 
-def _chunks(reader: BinaryIO) -> Iterator[bytes]:
+def _digested(reader: BinaryIO | io.FileIO, digest: hashlib._Hash) -> Iterator[memoryview | bytes]:
+    """Yield the content of `reader` in pieces, each digested; a piece is valid until the next."""
+    buffer = _buffer()
     while True:
         try:
-            chunk = reader.read(CHUNK_BYTES)
+            if isinstance(reader, io.FileIO):
+                count = reader.readinto(buffer)
+                chunk: memoryview | bytes = buffer[:count]
+            else:
+                chunk = reader.read(CHUNK_BYTES)
+                count = len(chunk)
         except OSError as exc:
             raise SourceChanged(f"the source cannot be read: {exc.strerror}") from exc
-        if not chunk:
+        if not count:
             return
+        digest.update(chunk)
         yield chunk
 
 
-@contextmanager
-def _writing(target: Path) -> Iterator[None]:
-    """Turn the operating system's refusals to write into ours."""
-    try:
-        yield
-    except OSError as exc:
-        raise write_error(exc, target) from exc
-
-
-def write_error(exc: OSError, target: Path) -> ExportError:
-    """Return the error of this project for a failed write to `target`."""
-    if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return MediaFull(f"No space is left at {target.parent} ({exc.strerror}).")
-    return ExportError(f"{target} cannot be written: {exc.strerror}.")
-
-
-@contextmanager
-def removed_on_failure(partial: Path) -> Iterator[None]:
-    """Remove `partial` when the block raises, so that only whole files stay behind."""
-    try:
-        yield
-    except BaseException:
-        with suppress(OSError):  # a medium that was pulled must not hide the first error
-            partial.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def atomic(target: Path) -> Iterator[BinaryIO]:
-    """Write `target` through a temporary name: flushed to the disk, then renamed.
-
-    An existing `target` is replaced only when the block ends without an error.
-
-    Raises
-    ------
-    MediaFull, ExportError
-        If the target cannot be written.
-    """
-    partial = target.with_name(target.name + PARTIAL_SUFFIX)
-    with _writing(target), removed_on_failure(partial):
-        with partial.open("w+b") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(target)
-    sync_folder(target.parent)
-
-
-def sync(path: Path) -> None:
-    """Flush a written file to the disk.
-
-    Raises
-    ------
-    MediaFull, ExportError
-        If the operating system cannot.
-    """
-    with _writing(path), path.open("rb") as stream:
-        os.fsync(stream.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk, where the platform can."""
-    if os.name == "nt":
-        return  # Windows has no handle for a folder that can be flushed
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as exc:
-        if exc.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot
-            raise write_error(exc, folder) from exc
-    finally:
-        os.close(handle)
+def _buffer() -> memoryview:
+    """Return this thread's own buffer."""
+    found = getattr(_of_thread, "buffer", None)
+    if found is None:
+        found = _of_thread.buffer = memoryview(bytearray(CHUNK_BYTES))
+    return cast(memoryview, found)

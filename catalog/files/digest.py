@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from catalog.files.opening import Opener, Source
+if TYPE_CHECKING:
+    import hashlib
+
+    from catalog.files.opening import Opener, Source
 
 
 def digest(path: str) -> str:
@@ -16,6 +18,8 @@ def digest(path: str) -> str:
     OSError
         If the file cannot be read.
     """
+    import hashlib  # OpenSSL takes long to load, and only files of one SOP Instance UID are digested
+
     with open(path, "rb") as stream:  # noqa: PTH123 - the name may not be UTF-8
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -28,6 +32,8 @@ def digest_of(source: Source, opener: Opener) -> str:
     OSError
         If the file cannot be read.
     """
+    import hashlib
+
     with opener.open(source) as opened:
         stream = cast("hashlib._FileDigestFileObj", opened.stream)
         return hashlib.file_digest(stream, "sha256").hexdigest()

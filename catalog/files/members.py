@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from catalog.files.paths import numbered, to_text
 from catalog.findings import Finding, Severity
+from catalog.shapes import frozen
 
 MAX_MEMBERS = 100_000
 """Most members of one archive; the results of an archive are held in memory together."""
+
+MAX_LISTED = 1_000_000
+"""Most members of a ZIP or ISO file where only the list of them is held in memory."""
 
 MAX_NAME_BYTES = 4096
 """Longest name of a member; no file system takes a longer path."""
@@ -44,7 +47,7 @@ class MemberKind(Enum):
     """A file that cannot be read; `reason` says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """A member of an archive.
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, cast
 
 from catalog.errors import ArchiveError
-from catalog.files.archives import HEAD_BYTES, Archive, format_of, opened
+from catalog.files.archives import Archive, format_of, head_bytes, opened
 from catalog.files.members import Member
 from catalog.files.paths import on_disk, split_member
 
@@ -49,6 +49,40 @@ class Opened:
         return same and (self._is_member or size_bytes == after.st_size)
 
 
+class Opening(AbstractContextManager[Opened]):
+    """A file that can be opened by `with`, also more than once: each time anew."""
+
+    __slots__ = ("_open", "opener", "source")
+
+    def __init__(self, opener: Opener, source: Source) -> None:
+        self.opener, self.source = opener, source
+        self._open: AbstractContextManager[Opened] | None = None
+
+    def __enter__(self) -> Opened:
+        """Return the file, open for reading.
+
+        Raises
+        ------
+        OSError
+            As `Opener.open` says.
+        """
+        opening = self.opener.opened(self.source)
+        opened_file = opening.__enter__()
+        self._open = opening
+        return opened_file
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        """Close it; an archive stays open until its opener is closed."""
+        opening, self._open = self._open, None
+        assert opening is not None
+        return opening.__exit__(kind, error, traceback)
+
+
 class Opener:
     """Opens files one after the other; archives stay open in between, and are listed once.
 
@@ -69,12 +103,27 @@ class Opener:
         traceback: TracebackType | None,
     ) -> None:
         """Close all archives."""
+        self.close()
+
+    def close(self) -> None:
+        """Close all archives; what is opened later opens them again."""
         while self._archives:
             self._close(next(iter(self._archives)))
 
+    def open(self, source: Source) -> Opening:
+        """Return the file for a `with` block, which gives it open for reading.
+
+        Raises
+        ------
+        OSError
+            When the block begins, if it, or its archive, cannot be opened; an `ArchiveError` if
+            the archive has no such member or the member cannot be read.
+        """
+        return Opening(self, source)
+
     @contextmanager
-    def open(self, source: Source) -> Iterator[Opened]:
-        """Give the file, open for reading.
+    def opened(self, source: Source) -> Iterator[Opened]:
+        """Give the file, open for reading, once.
 
         Raises
         ------
@@ -100,8 +149,12 @@ class Opener:
         OSError
             If it cannot be opened; an `ArchiveError` if it is no archive, or a damaged one.
         """
+        return self.listed(source)[0]
+
+    def listed(self, source: Source) -> tuple[dict[str, Member], str]:
+        """Return the members as `listing` does, and why they are not all; `''` if they are."""
         _, _, archive = self._archive(on_disk(source.root, source.path), source.path)
-        return archive.listing()
+        return archive.listing(), archive.error
 
     def _archive(self, path: str, text: str) -> tuple[BinaryIO, os.stat_result, Archive]:
         """Return the archive at `path`, opened again if another file lies there now."""
@@ -114,7 +167,7 @@ class Opener:
         try:
             before = os.fstat(file.fileno())
             name = text.rpartition("/")[2]
-            kind = format_of(name, file.read(HEAD_BYTES))
+            kind = format_of(name, file.read(head_bytes(name)))
             if kind is None:
                 raise ArchiveError("it is no archive any more")
             archive = opened(file, before.st_size, name, kind, remembers=True)

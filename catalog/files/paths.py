@@ -21,6 +21,7 @@ from pathlib import Path
 
 ARCHIVE_SUFFIXES = (
     ".zip",
+    ".iso",
     ".tar",
     ".tar.gz",
     ".tgz",

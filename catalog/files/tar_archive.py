@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import BinaryIO, NamedTuple
 
 from catalog.errors import ArchiveError
@@ -25,6 +24,7 @@ from catalog.files.members import (
 )
 from catalog.files.paths import to_text
 from catalog.findings import Finding, Severity
+from catalog.shapes import replace
 
 BLOCK = 512
 MAX_EXTENDED_BYTES = 1 << 20

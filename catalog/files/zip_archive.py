@@ -76,7 +76,8 @@ class ZipArchive:
         If the file cannot be read.
     """
 
-    def __init__(self, file: BinaryIO, size_bytes: int) -> None:
+    def __init__(self, file: BinaryIO, size_bytes: int, most_members: int | None = None) -> None:
+        self._most_members = MAX_MEMBERS if most_members is None else most_members
         self.findings: list[Finding] = []
         self.error = ""
         """Why not all members are known; empty if they are."""
@@ -129,8 +130,8 @@ class ZipArchive:
         names = Names()
         at = 0
         while at + _ENTRY.size <= length and data.startswith(b"PK\x01\x02", at):
-            if len(entries) == MAX_MEMBERS:
-                self.error = f"it has more than {MAX_MEMBERS:,} members, and the others were not looked at; extract it"
+            if len(entries) == self._most_members:
+                self.error = f"it has more than {self._most_members:,} members, and the others were not looked at; extract it"
                 return entries
             fixed = _ENTRY.unpack_from(data, at)
             name_at = at + _ENTRY.size

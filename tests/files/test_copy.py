@@ -14,8 +14,9 @@ import pytest
 
 from catalog.errors import ExportError, MediaFull, SourceChanged
 from catalog.files import copy as copying
-from catalog.files.copy import atomic, copy
+from catalog.files.copy import copy
 from catalog.files.digest import digest
+from catalog.files.writing import atomic
 
 SIZES = [0, 1, 4096, 1 << 20, (1 << 20) + 1, (5 << 20) // 2]
 
@@ -79,11 +80,11 @@ def test_a_source_that_changes_meanwhile(
 ) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"x" * 3000)
-    real = copying._chunks
-    monkeypatch.setattr(copying, "CHUNK_BYTES", 1000)
+    real = copying._digested
+    monkeypatch.setattr(copying, "_buffer", lambda: memoryview(bytearray(1000)))
 
-    def changing(reader: BinaryIO) -> Iterator[bytes]:
-        for i, chunk in enumerate(real(reader)):
+    def changing(reader: BinaryIO, digest: Any) -> Iterator[memoryview | bytes]:
+        for i, chunk in enumerate(real(reader, digest)):
             yield chunk
             if i == 0:
                 if change == "grows":
@@ -94,7 +95,7 @@ def test_a_source_that_changes_meanwhile(
                 else:
                     os.utime(source, ns=(1, 1))
 
-    monkeypatch.setattr(copying, "_chunks", changing)
+    monkeypatch.setattr(copying, "_digested", changing)
     with pytest.raises(SourceChanged, match="changed while it was copied"):
         copy(str(source), tmp_path / "target", accept)
     assert [p.name for p in tmp_path.iterdir()] == ["source"]
@@ -110,7 +111,8 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from catalog.errors import MediaFull
-from catalog.files.copy import atomic, copy
+from catalog.files.copy import copy
+from catalog.files.writing import atomic
 limit, how, folder = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:

@@ -1,0 +1,143 @@
+"""A selection onto a medium by dcat, beside other ways to the same bytes, on the same files.
+
+    python benchmarks/export.py WORK                   2,000 × 525 kB and 10,000 small files
+    python benchmarks/export.py WORK --files 500       smaller, to try it
+
+WORK is a folder for archives, catalogues and copies; archives stay there for the next time. Each
+program is a process of its own, so its start counts. Figures are medians of runs taken in turns.
+Everything is flushed to the disk within the time: dcat does so itself, the others are followed by
+`sync`. Rows that say "not flushed" are cp alone. The result is Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from corpus import Recipe, archive
+from measuring import Costs, Task, adopt_orphans, measured, storage, versions
+
+DCAT = [sys.executable, "-m", "catalog"]
+PYDICOM = """
+import sys
+from pathlib import Path
+from pydicom.fileset import FileSet
+fileset = FileSet()
+for path in sorted(Path(sys.argv[1]).rglob("*.dcm")):
+    fileset.add(path)
+fileset.write(sys.argv[2])
+"""
+
+ZIPFILE = """
+import sys, zipfile
+from pathlib import Path
+source = Path(sys.argv[1])
+with zipfile.ZipFile(sys.argv[2], "w", zipfile.ZIP_STORED) as packed:
+    for path in sorted(source.rglob("*.dcm")):
+        packed.write(path, path.relative_to(source))
+"""
+
+MKDIR = """
+cp -r "$1" "$2" && cd "$2" && n=0
+find . -name '*.dcm' | sort | while read -r path; do
+    n=$((n + 1)); mv "$path" "F$(printf %07d $n)"
+done
+dcmmkdir -Pgp +D DICOMDIR +r -Nxc +id . >/dev/null 2>&1 && sync
+"""
+
+
+def tasks(source: Path, work: Path, *, pydicom: bool) -> list[Task]:
+    """Return every way to bring `source` onto a medium in `work`."""
+    medium, packed, database = work / "medium", work / "medium.zip", work / "export.db"
+    environment = dict(os.environ) | {
+        "DCAT_DB": str(database), "PYTHONPATH": str(Path(__file__).parents[1]),
+    }  # fmt: skip
+
+    def clear() -> None:
+        shutil.rmtree(medium, ignore_errors=True)
+        packed.unlink(missing_ok=True)
+
+    def task(job: str, program: str, *command: str, rival: bool = True) -> Task:
+        return Task(job, program, command, clear, is_rival=rival, environment=environment)
+
+    def shell(script: str) -> list[str]:
+        return ["sh", "-c", script, "sh", str(source), str(medium)]
+
+    python, folder = sys.executable, "to a folder"
+    found = [
+        task(folder, "dcat export", *DCAT, "export", str(medium), rival=False),
+        task(folder, "dcat export --jobs 1", *DCAT, "export", "-j", "1", str(medium), rival=False),
+        task(folder, "cp -r, then sync", *shell('cp -r "$1" "$2" && sync')),
+        task(folder, "cp -r, not flushed", *shell('cp -r "$1" "$2"')),
+    ]
+    if shutil.which("dcmmkdir"):
+        found.append(task(folder, "cp -r, dcmmkdir, sync", *shell(MKDIR)))
+    if pydicom:
+        found.append(task(folder, "pydicom FileSet", python, "-c", PYDICOM, str(source), str(medium)))  # fmt: skip
+    zipped = "to a ZIP file, stored"
+    found += [
+        task(zipped, "dcat export --zip", *DCAT, "export", "--zip", str(packed), rival=False),
+        task(zipped, "Python's zipfile, then sync", "sh", "-c", '"$1" -c "$2" "$3" "$4" && sync', "sh", python, ZIPFILE, str(source), str(packed)),
+    ]  # fmt: skip
+    return found
+
+
+def lines(recipe: Recipe, costs: Costs) -> Iterator[str]:
+    """Yield a row of the table for each program; times beside those of the first of its job."""
+    first: dict[str, float] = {}
+    for (job, program), cost in costs.items():
+        wall_s = first.setdefault(job, cost.wall_s)
+        ratio = "" if wall_s == cost.wall_s else f"{cost.wall_s / wall_s:.2f} ×"
+        yield (
+            f"| {recipe.title}, {job} | {program} | {cost.wall_s:.2f} | {ratio} "
+            f"| {cost.cpu_s:.2f} | {cost.peak_mib:.0f} |"
+        )
+
+
+def report(options: argparse.Namespace) -> Iterator[str]:
+    """Measure everything and yield the lines of the report."""
+    work = options.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    told = f"Measured with {', '.join(versions())}, Python {platform.python_version()}"
+    yield f"{told} on {os.cpu_count()} cores and {storage(work)}. Medians of {options.runs} runs."
+    yield ""
+    yield "| job | program | wall s | wall ÷ dcat | CPU s | peak MiB |"
+    yield "|---|---|---:|---:|---:|---:|"
+    notes: list[str] = []
+    counts = (options.files, options.files) if options.files else (2_000, 10_000)
+    for recipe in (Recipe(counts[0], pixels=512), Recipe(counts[1])):
+        source = archive(work, recipe)
+        database = work / "export.db"
+        for path in work.glob("export.db*"):
+            path.unlink()
+        index = [*DCAT, "index", str(source), "--db", str(database)]
+        measured([Task("index", "dcat", index, environment=dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[1])})], 1, notes)  # fmt: skip
+        found = tasks(source, work, pydicom=recipe.files <= 2_000)
+        yield from lines(recipe, measured(found, options.runs, notes))
+    shutil.rmtree(work / "medium", ignore_errors=True)
+    (work / "medium.zip").unlink(missing_ok=True)
+    for note in notes:
+        yield f"\n{note}"
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("work", type=Path, help="a folder with several GB of space")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each program (3)")
+    parser.add_argument("--files", type=int, default=0, help="files of either archive")
+    options = parser.parse_args()
+    adopt_orphans()
+    for line in report(options):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""What `dcat export` says: the plan, what is left out, how it ended."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from catalog.cli.render import Format, write_rows
+from catalog.cli.saying import counted, path_text, plain, say, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from catalog.exporting import Item, Order, Outcome, Plan
+    from catalog.exporting.preflight import Unlike
+    from catalog.findings import Finding
+
+SHOWN = 3
+"""How many of what is left out for one reason are shown."""
+
+
+def show_plan_json(plan: Plan, order: Order, changed: Sequence[Unlike]) -> None:
+    """Write the whole plan as JSON."""
+    from catalog.exporting.journey import parts_of
+
+    parts = parts_of(order, plan)
+    volume_of = {id(item): number for number, part in enumerate(parts, 1) for item in part.items}
+    data = {
+        "instances": len(plan.items),
+        "size_bytes": plan.size_bytes,
+        "volumes": [
+            {
+                "volume": number,
+                "destination": path_text(part.order.destination),
+                "file_set_id": part.order.file_set_id,
+                "instances": len(part.items),
+                "used_bytes": part.used_bytes,
+                "capacity_bytes": part.order.capacity_bytes,
+                "waste_bytes": _waste(part.used_bytes, part.order.capacity_bytes),
+            }
+            for number, part in enumerate(parts, 1)
+        ],
+        "items": [
+            {
+                "file_id": item.file_id.path,
+                "source": _source(item),
+                "size_bytes": item.source.size_bytes,
+                "sop_instance_uid": item.candidate.claims.instance.sop_instance_uid,
+                "record_type": _record_type(item),
+                "volume": volume_of[id(item)],
+            }
+            for item in plan.items
+        ],
+        "left_out": [
+            {
+                "sop_instance_uid": out.candidate.claims.instance.sop_instance_uid,
+                "code": out.code,
+                "reason": out.reason,
+                "detail": out.detail,
+            }
+            for out in plan.left_out
+        ],
+        "changed": [{"source": _source(each.item), "reason": each.reason} for each in changed],
+    }
+    print(json.dumps(data, indent=2, ensure_ascii=False))  # noqa: T201
+
+
+def _waste(used: int | None, capacity: int | None) -> int | None:
+    return None if used is None or capacity is None else capacity - used
+
+
+def show_plan_table(plan: Plan, order: Order) -> None:
+    """Write the plan's files as a table, by volume if there are several."""
+    from catalog.exporting.journey import parts_of
+
+    parts = parts_of(order, plan)
+    several = len(parts) > 1
+    rows = [
+        (
+            *((number,) if several else ()),
+            item.file_id.path,
+            item.source.size_bytes or 0,
+            _record_type(item),
+            _source(item),
+        )
+        for number, part in enumerate(parts, 1)
+        for item in part.items
+    ]
+    names = (*(("Volume",) if several else ()), "FileID", "Bytes", "Record", "Source")
+    write_rows(names, rows, Format.TABLE)
+    for number, part in enumerate(parts, 1):
+        if part.used_bytes is not None and part.order.capacity_bytes is not None:
+            say(
+                f"  volume {number}: {part.order.file_set_id}, {counted(len(part.items), 'instance')}, up to {size_text(part.used_bytes)} of {size_text(part.order.capacity_bytes)}, {size_text(part.order.capacity_bytes - part.used_bytes)} free"
+            )
+    show_left_out(plan)
+
+
+def show_changed(changed: Sequence[Unlike]) -> None:
+    """Say which sources are not as they were indexed."""
+    for each in changed[: 5 * SHOWN]:
+        say(f"  changed  {_source(each.item)}: {each.reason}")
+    if len(changed) > 5 * SHOWN:
+        say(f"  … and {len(changed) - 5 * SHOWN:,} more; `--dry-run -o json` lists all")
+    say(
+        f"{counted(len(changed), 'source is', 'sources are')} not as the catalogue has them. Run `dcat index` on their folders again, or take them as they are with --as-found."
+    )
+
+
+def show_left_out(plan: Plan) -> None:
+    """Say what is left out: how many for each reason, and the first of them."""
+    by_reason = sorted(plan.left_out, key=lambda out: (out.code, out.reason))
+    for (_, reason), group in groupby(by_reason, key=lambda out: (out.code, out.reason)):
+        members = list(group)
+        say(f"  left out: {counted(len(members), 'instance')}: {plain(reason)}")
+        for out in members[:SHOWN]:
+            uid = plain(out.candidate.claims.instance.sop_instance_uid)
+            say(f"      {uid}{f': {_brief(plain(out.detail))}' if out.detail else ''}")
+        if len(members) > SHOWN:
+            say(f"      … and {len(members) - SHOWN:,} more; `--dry-run -o json` lists all")
+
+
+def show_outcome(outcome: Outcome) -> None:
+    """Say what failed, what was noticed, and what stands where."""
+    from catalog.cli.import_ import show_findings
+
+    for item, why in outcome.failed:
+        say(f"  failed  {_source(item)}: {why}")
+    findings: Sequence[Finding] = outcome.findings
+    if findings:
+        show_findings(findings, every=False)
+    for volume in outcome.volumes:
+        if not volume.copied:
+            say(f"No file could be copied; {path_text(volume.place)} has no DICOMDIR.")
+            continue
+        free = _waste(volume.used_bytes, volume.capacity_bytes)
+        room = "" if free is None else f" At least {size_text(free)} of the medium stay free."
+        say(
+            f"{counted(volume.copied, 'instance')} ({size_text(volume.copied_bytes)}) and a DICOMDIR ({size_text(volume.dicomdir_size_bytes)}) are in {path_text(volume.place)}.{room}"
+        )
+    if not outcome.is_complete:
+        left_out = len(outcome.plan.left_out)
+        say(
+            f"{counted(left_out, 'selected instance was', 'selected instances were')} left out and {len(outcome.failed):,} failed; the ledger has each one."
+        )
+
+
+def _source(item: Item) -> str:
+    return f"{item.source.root.rstrip('/')}/{item.source.path}"
+
+
+def _record_type(item: Item) -> str:
+    """Return the record type that will refer to the instance; only private ones lack their own."""
+    return item.candidate.claims.directory_record_type or "PRIVATE"
+
+
+def _brief(detail: str) -> str:
+    """Return a list of paths with the first two of them."""
+    paths = detail.split(", /")
+    if len(paths) <= 2:
+        return detail
+    return f"{', /'.join(paths[:2])} and {len(paths) - 2:,} more"

@@ -1,0 +1,95 @@
+"""dcat export --update: an existing export brought in step with its selection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from catalog.database.catalogue import Catalogue
+    from catalog.exporting.updating import Update
+    from catalog.query.selection import Selection
+
+
+def update(
+    catalogue: Catalogue,
+    destination: Path,
+    chosen: Selection,
+    *,
+    remove: bool,
+    as_found: bool,
+    dry_run: bool,
+    reason: str | None,
+    recipient: str | None,
+) -> int:
+    """Add, replace and remove what the export in `destination` lacks or has too much; return the exit code."""
+    from catalog import maintaining
+    from catalog.cli import typed_line
+    from catalog.cli.export_saying import show_changed, show_left_out
+    from catalog.cli.saying import counted, path_text, say
+    from catalog.errors import ExportError
+    from catalog.exporting import plan_export
+    from catalog.exporting.carrying import making_of
+    from catalog.exporting.plan import Plan
+    from catalog.exporting.preflight import unlike
+    from catalog.exporting.updating import existing, plan_update, recorded
+    from catalog.files.paths import on_disk
+    from catalog.shapes import replace
+
+    found = existing(catalogue, destination, chosen)
+    order = replace(found.order, selection=chosen, reason=reason, recipient=recipient)
+    plan = plan_export(
+        catalogue,
+        chosen,
+        take_first=order.take_first,
+        profile=order.profile,
+        private=order.private,
+    )
+    wanted = plan_update(found, plan, remove=remove)
+    changed = unlike(wanted.coming)
+    if changed:
+        show_changed(changed)
+    show_left_out(Plan((), wanted.left_out))
+    what = f"{len(wanted.added):,} to add, {len(wanted.replaced):,} to replace, {len(wanted.removed):,} to remove; {counted(wanted.unchanged, 'copy is', 'copies are')} as before."
+    if dry_run or not (wanted.coming or wanted.removed):
+        _show(wanted)
+        say(f"{what} Nothing was written.")
+        return 3 if wanted.left_out or changed else 0
+    if changed and not as_found:
+        raise ExportError("Nothing was written, as sources changed.")
+    failed: dict[str, str] = {}
+    with recorded(catalogue, wanted, order, typed_line.typed()) as entry:
+        if wanted.gone:
+            removal = maintaining.plan_removal(destination, wanted.gone, order.file_set_uid)
+            from catalog.maintaining.removing import Fate
+
+            maintaining.remove(removal, Fate.DELETE)
+            entry.removed()
+        if wanted.coming:
+            sources = [Path(on_disk(i.source.root, i.source.path)) for i in wanted.coming]
+            addition = maintaining.plan_addition(
+                destination, sources, order.file_set_uid, making=making_of(order)
+            )
+            done = maintaining.add(addition)
+            failed |= {each.place: each.reason for each in (*addition.left_out, *done.failed)}
+        entry.finished(failed)
+    for place, why in failed.items():
+        say(f"  failed  {place}: {why}")
+    say(
+        f"{path_text(destination)} is in step: {len(wanted.added):,} added, {len(wanted.replaced):,} replaced, {len(wanted.removed):,} removed, {wanted.unchanged:,} as before; {len(failed):,} failed. The old DICOMDIR stands beside the new one."
+    )
+    return 3 if wanted.left_out or failed else 0
+
+
+def _show(wanted: Update) -> None:
+    """Write what an update would do, as a table."""
+    from catalog.cli.render import Format, write_rows
+
+    rows = [
+        (kind, item.file_id.path, f"{item.source.root.rstrip('/')}/{item.source.path}")
+        for kind, items in (("add", wanted.added), ("replace", wanted.replaced))
+        for item in items
+    ]
+    rows += [("remove", row.file_id or "", row.source) for row in wanted.removed]
+    if rows:
+        write_rows(("Change", "FileID", "Source"), rows, Format.TABLE)

@@ -1,0 +1,333 @@
+"""A File-set in a ZIP file (STD-GEN-ZIP-MAIL: PS3.11 Annex L, PS3.12 Annex V).
+
+Entries are written straight into the file, with nothing on the disk beside it. The central
+directory, which makes it a ZIP file, is written last, and lists the DICOMDIR first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import struct
+import time
+import weakref
+import zlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+from catalog.errors import ExportError, SourceChanged
+from catalog.exporting.container import check_new_file, check_other_name, partial_of
+from catalog.exporting.receiver import DICOMDIR, Check
+from catalog.files.copy import Copied
+from catalog.files.inflating import Codec, Inflated
+from catalog.files.member_stream import MemberStream
+from catalog.files.opening import Opened
+from catalog.files.stretch import Stretch
+from catalog.files.writing import sync_folder, writing_to
+from catalog.fileset.file_id import FileId
+
+CHUNK_BYTES = 1 << 20
+ENTRY_BYTES = 30 + 46 + 2 * 71
+"""Most bytes that the archive itself needs for an entry; a File ID has up to 71."""
+
+_LOCAL = struct.Struct("<4s5H3L2H")
+_CENTRAL = struct.Struct("<4s6H3L5H2L")
+_END = struct.Struct("<4s4H2LH")
+_END_64 = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR_64 = struct.Struct("<4sLQL")
+_LIMIT = 0xFFFFFFFF
+_WIDE_BYTES = _LIMIT - CHUNK_BYTES
+"""Sources of so many bytes get 64-bit sizes; some room, as deflate can lengthen."""
+
+_STORED, _DEFLATED = 0, 8
+_PLAIN, _WITH_DEFLATE, _WITH_64 = 10, 20, 45
+_UNIX = 3 << 8
+_UTF8 = 0x0800
+_MODE = (stat.S_IFREG | 0o644) << 16
+_EARLIEST = (1980, 1, 1, 0, 0, 0)
+_LATEST = (2107, 12, 31, 23, 59, 58)
+
+
+class _Head(NamedTuple):
+    """What both headers of an entry say."""
+
+    name: bytes
+    flags: int
+    method: int
+    dated: tuple[int, int]
+    is_wide: bool
+
+
+class _Sums(NamedTuple):
+    crc: int
+    packed_bytes: int
+    size_bytes: int
+
+
+class ZipReceiver:
+    """Takes a File-set into a new ZIP file (see `catalog.exporting.receiver.Receiver`).
+
+    Until it is finished the file is called `NAME.part` and has no central directory. The same
+    sources, with the same times, give the same bytes. Some 80 bytes of memory are kept for each entry.
+
+    Parameters
+    ----------
+    path:
+        The file to make.
+    deflate:
+        Compress. Most pixel data hardly gets smaller, and takes many times as long.
+    dated_s:
+        The date of the DICOMDIR and other files, in seconds since 1970 UTC. Copies have the
+        modification times of their sources, in UTC, to two seconds, not before 1980.
+    """
+
+    def __init__(self, path: Path, *, deflate: bool = False, dated_s: int = 0) -> None:
+        self.place = path
+        self._partial = partial_of(path)
+        self._method = _DEFLATED if deflate else _STORED
+        self._dated = _dos_time(dated_s)
+        self._at = 0
+        self._central = bytearray()
+        self._count = 0
+        self._others: set[str] = set()
+        self._opened: BinaryIO | None = None
+
+    def prepare(self, size_bytes: int) -> None:
+        """Make sure that the file is new, and that there is so much space."""
+        check_new_file(self.place, size_bytes)
+
+    def begin(self) -> None:
+        """Make the unfinished file."""
+        with writing_to(self.place):
+            self.place.parent.mkdir(parents=True, exist_ok=True)
+            # Unbuffered: a full disk is noticed by write(), never by a later close().
+            file = cast(BinaryIO, self._partial.open("x+b", buffering=0))
+        self._opened = file
+        weakref.finalize(self, file.close)
+
+    @property
+    def _file(self) -> BinaryIO:
+        assert self._opened is not None, "begin() comes first"
+        return self._opened
+
+    def put(self, file_id: FileId, opening: AbstractContextManager[Opened], check: Check) -> Copied:
+        """Take in a file, and have `check` read it from the archive itself."""
+        digest = hashlib.sha256()
+        with ExitStack() as stack:
+            try:
+                source = stack.enter_context(opening)
+                size_bytes = _stated_size(source)
+            except OSError as exc:
+                raise SourceChanged(f"the source cannot be opened: {exc.strerror}") from exc
+            wide = size_bytes is None or size_bytes >= _WIDE_BYTES
+            dated = _dos_time(source.mtime_ns // 1_000_000_000)
+            head = _Head(file_id.path.encode("ascii"), 0, self._method, dated, wide)
+            with self._taken_back():
+                start = self._at
+                sums = self._entry(head, _digested(source.stream, digest))
+                if not source.is_as_before(sums.size_bytes):
+                    raise SourceChanged("the source changed while it was copied")
+                check(self._copy(start, head, sums), sums.size_bytes)
+        self._central += _central(head, sums, start)
+        self._count += 1
+        return Copied(sums.size_bytes, digest.hexdigest())
+
+    def put_data(self, name: str, data: bytes) -> None:
+        """Take in another file."""
+        check_other_name(name)
+        if name.casefold() in self._others:
+            raise ExportError(f"{name!r} is in {self.place} already.")
+        self._others.add(name.casefold())
+        self._central += self._plain(name, iter((data,)), len(data))
+        self._count += 1
+
+    def finish(self, dicomdir: BinaryIO) -> None:
+        """Write the DICOMDIR and the central directory, flush all to the disk, and give the file its name."""
+        size_bytes = dicomdir.seek(0, os.SEEK_END)
+        dicomdir.seek(0)
+        chunks = iter(lambda: dicomdir.read(CHUNK_BYTES), b"")
+        first = self._plain(DICOMDIR, chunks, size_bytes)
+        count = self._count + 1
+        length = len(first) + len(self._central)
+        end = _end(count, self._at, length)
+        with writing_to(self.place):
+            self._file.seek(self._at)
+            for data in (first, self._central, end):
+                _write_all(self._file, memoryview(data))
+            self._file.truncate()  # nothing that was taken back may follow
+            os.fsync(self._file.fileno())
+            self._file.close()
+            # Another program may have made a file of this name meanwhile, which is not ours to replace.
+            if os.path.lexists(self.place):
+                raise ExportError(
+                    f"{self.place} was made by somebody else meanwhile; the finished ZIP file is {self._partial}."
+                )
+            self._partial.rename(self.place)
+        sync_folder(self.place.parent)
+
+    def _plain(self, name: str, chunks: Iterator[bytes], size_bytes: int) -> bytes:
+        """Write an entry that needs no check; return its part of the central directory."""
+        flags = 0 if name.isascii() else _UTF8
+        wide = size_bytes >= _WIDE_BYTES
+        head = _Head(name.encode("utf-8"), flags, self._method, self._dated, wide)
+        start = self._at
+        with self._taken_back():
+            sums = self._entry(head, chunks)
+        return _central(head, sums, start)
+
+    @contextmanager
+    def _taken_back(self) -> Iterator[None]:
+        """When the block raises, cut off what it has written: the archive is as it was before."""
+        start = self._at
+        try:
+            yield
+        except BaseException:
+            self._at = start
+            try:
+                self._file.truncate(start)
+            except OSError:
+                pass  # what lies there is written over, or the first error ends the export
+            raise
+
+    def _entry(self, head: _Head, chunks: Iterator[bytes]) -> _Sums:
+        """Write one entry at the end; return its checksum and sizes."""
+        start = self._at
+        crc = size = packed = 0
+        header_bytes = len(_local(head, _Sums(0, 0, 0)))
+        deflate = zlib.compressobj(6, zlib.DEFLATED, -15) if head.method else None
+        self._at += header_bytes
+        first = next(chunks, b"")
+        second = next(chunks, b"") if first else b""
+        if deflate is None and not second:
+            # Most files are one piece: header and content in one write
+            sums = _Sums(zlib.crc32(first), len(first), len(first))
+            self._write_at(start, _local(head, sums) + first)
+            self._at += len(first)
+            return sums
+        for chunk in _joined(first, second, chunks):
+            crc = zlib.crc32(chunk, crc)
+            size += len(chunk)
+            data = chunk if deflate is None else deflate.compress(chunk)
+            self._append(data)
+            packed += len(data)
+        if deflate is not None:
+            data = deflate.flush()
+            self._append(data)
+            packed += len(data)
+        sums = _Sums(crc, packed, size)
+        if not head.is_wide and max(size, packed) >= _LIMIT:
+            raise SourceChanged(f"the source grew to {size:,} bytes while it was copied")
+        self._write_at(start, _local(head, sums))
+        return sums
+
+    def _append(self, data: bytes) -> None:
+        if data:
+            self._write_at(self._at, data)
+            self._at += len(data)
+
+    def _write_at(self, offset: int, data: bytes) -> None:
+        with writing_to(self.place):
+            self._file.seek(offset)
+            _write_all(self._file, memoryview(data))
+
+    def _copy(self, start: int, head: _Head, sums: _Sums) -> BinaryIO:
+        """Return an entry's content, as it now stands in the archive."""
+        begin = start + len(_local(head, sums))
+        if head.method == _STORED:
+            return cast(BinaryIO, Stretch(self._file, begin, sums.size_bytes))
+        flow = Inflated(
+            self._file, begin, sums.packed_bytes, Codec.DEFLATE, sums.size_bytes + 1, is_one=True
+        )
+        return cast(BinaryIO, MemberStream(flow, sums.size_bytes, sums.crc, ends_flow=True))
+
+
+def _write_all(file: BinaryIO, data: memoryview) -> None:
+    while data:
+        data = data[file.write(data) :]
+
+
+def _joined(first: bytes, second: bytes, more: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    if second:
+        yield second
+        yield from more
+
+
+def _digested(stream: BinaryIO, digest: hashlib._Hash) -> Iterator[bytes]:
+    """Yield the content of `stream` in pieces, each digested."""
+    while True:
+        try:
+            chunk = stream.read(CHUNK_BYTES)
+        except OSError as exc:
+            raise SourceChanged(f"the source cannot be read: {exc.strerror}") from exc
+        if not chunk:
+            return
+        digest.update(chunk)
+        yield chunk
+
+
+def _stated_size(source: Opened) -> int | None:
+    """Return how long the source says that it is; `None` if only reading it tells."""
+    if isinstance(source.stream, MemberStream):
+        return source.stream.size_bytes
+    size_bytes = source.stream.seek(0, os.SEEK_END)
+    source.stream.seek(0)
+    return size_bytes
+
+
+def _dos_time(seconds: int) -> tuple[int, int]:
+    """Return time and date as ZIP has them (APPNOTE 4.4.6), in UTC."""
+    try:
+        moment = tuple(time.gmtime(seconds)[:6])
+    except (OverflowError, ValueError, OSError):
+        moment = _EARLIEST
+    year, month, day, hour, minute, second = min(max(moment, _EARLIEST), _LATEST)
+    return hour << 11 | minute << 5 | min(second, 59) // 2, (year - 1980) << 9 | month << 5 | day
+
+
+def _local(head: _Head, sums: _Sums) -> bytes:
+    extra = struct.pack("<2H2Q", 1, 16, sums.size_bytes, sums.packed_bytes) if head.is_wide else b""
+    packed, size = (_LIMIT, _LIMIT) if head.is_wide else (sums.packed_bytes, sums.size_bytes)
+    fixed = _LOCAL.pack(
+        b"PK\x03\x04", _version(head), head.flags, head.method, *head.dated,
+        sums.crc, packed, size, len(head.name), len(extra),
+    )  # fmt: skip
+    return fixed + head.name + extra
+
+
+def _central(head: _Head, sums: _Sums, start: int) -> bytes:
+    packed, size = sums.packed_bytes, sums.size_bytes
+    wide = b""
+    if head.is_wide:
+        wide = struct.pack("<2Q", size, packed)
+        packed = size = _LIMIT
+    if start >= _LIMIT:
+        wide += struct.pack("<Q", start)
+        start = _LIMIT
+    extra = struct.pack("<2H", 1, len(wide)) + wide if wide else b""
+    needed = _WITH_64 if wide else _version(head)
+    fixed = _CENTRAL.pack(
+        b"PK\x01\x02", _UNIX | needed, needed, head.flags, head.method, *head.dated,
+        sums.crc, packed, size, len(head.name), len(extra), 0, 0, 0, _MODE, start,
+    )  # fmt: skip
+    return fixed + head.name + extra
+
+
+def _version(head: _Head) -> int:
+    if head.is_wide:
+        return _WITH_64
+    return _WITH_DEFLATE if head.method else _PLAIN
+
+
+def _end(count: int, start: int, length: int) -> bytes:
+    """Return what follows the central directory."""
+    wide = b""
+    if count >= 0xFFFF or start >= _LIMIT or length >= _LIMIT:
+        wide = _END_64.pack(
+            b"PK\x06\x06", _END_64.size - 12, _UNIX | _WITH_64, _WITH_64, 0, 0, count, count, length, start,
+        ) + _LOCATOR_64.pack(b"PK\x06\x07", 0, start + length, 1)  # fmt: skip
+        count, length, start = min(count, 0xFFFF), min(length, _LIMIT), min(start, _LIMIT)
+    return wide + _END.pack(b"PK\x05\x06", 0, 0, count, count, length, start, 0)
