@@ -1,0 +1,370 @@
+"""The journey from a medium to rows, and to copies in an archive.
+
+Records are walked as the reader gives them, whatever their types; nothing depends on the files
+being there. Each record keeps a row of its own, also when it can be placed under no patient. Where
+files are read, what their headers say is stored as indexing would store it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from catalog.database import attribute_sets, ledger, patient_links, roots, runs
+from catalog.database.catalogue import Catalogue
+from catalog.database.rows import patient_identity
+from catalog.database.upsert import RowWriter
+from catalog.dicom.claims import partial_claims
+from catalog.entities import Level, Reading
+from catalog.errors import MediaFull
+from catalog.events import Finished, Listener, Progress, Started, ignore
+from catalog.files.paths import absolute_text
+from catalog.findings import Finding
+from catalog.importing import naming
+from catalog.importing.copying import Copied, Copying, Instance, check_folder
+from catalog.importing.keys import ChainReader
+from catalog.importing.meeting import BATCH_FILES, BATCH_RECORDS, Met
+from catalog.importing.opening import Opened, open_medium
+from catalog.importing.outcome import CopyItem, Imported, Order
+from catalog.importing.reading import FileRead, HeaderReader
+from catalog.importing.records import TRANSFER_SYNTAX, Step
+
+COPYING = "Copying"
+BATCH_COPIES = 100
+_HIERARCHY = frozenset(["PATIENT", "STUDY", "SERIES"])
+
+
+def import_medium(
+    catalogue: Catalogue,
+    path: Path | Opened,
+    arguments: str = "",
+    listener: Listener = ignore,
+    order: Order | None = None,
+    reader: HeaderReader | None = None,
+) -> Imported:
+    """Bring the medium at `path` (or an opened one) into the catalogue, and copy it if that is asked for.
+
+    Rows made from headers stay as they are. Importing a File-set again replaces its records; a
+    File-set is known by its UID and place, so another disc at the same place does not replace the
+    first, whose files there are then missing. Where copies are made, rows of files are those of the
+    copies: the medium goes back to whom it belongs.
+
+    Parameters
+    ----------
+    order:
+        What is asked for; `None`: the records, and whether the files are there.
+    reader:
+        Reads headers; needed if the order reads files.
+
+    Raises
+    ------
+    PathError, DicomdirError
+        As `open_medium` does; also if the medium vanishes while it is copied.
+    ConfigError
+        If the template of names is none.
+    LinkRefused
+        If a patient cannot be linked as asked; then nothing was imported.
+    MediaFull, ExportError
+        If the archive folder takes no more; what was copied before is whole, and in the catalogue.
+    CatalogueBusy
+        If another process is writing.
+    """
+    order = order or Order()
+    opened = path if isinstance(path, Opened) else _opened(path, order)
+    copying = _copying(opened, order, reader)
+    with catalogue.writer_lock():
+        catalogue.mark_dead_runs()
+        with catalogue.read() as connection:
+            patient_links.check(connection, order.links)
+        with runs.recorded(catalogue, "import", arguments) as run:
+            imported = Imported(opened.medium.folder)
+            run.counts = imported.as_dict
+            _Importing(catalogue, opened, order, run.ref, listener, imported).run(reader, copying)
+    return imported
+
+
+def plan_import(path: Path | Opened, order: Order, reader: HeaderReader | None, listener: Listener = ignore) -> Imported:  # fmt: skip
+    """Return what importing the medium would meet, and where copies would go; nothing is written.
+
+    Raises
+    ------
+    PathError, DicomdirError, ConfigError
+        As `import_medium` does.
+    """
+    opened = path if isinstance(path, Opened) else _opened(path, order)
+    imported = Imported(opened.medium.folder)
+    met = Met(opened, order, imported, listener)
+    for _ in met.steps():
+        pass
+    instances: list[Instance] = []
+    if order.reads_files and reader is not None:
+        instances = [instance for read in met.read(reader) if (instance := _instance(read))]
+        met.finish()
+    if (copying := _copying(opened, order, reader)) is not None:
+        planned, findings = copying.plan(instances)
+        imported.findings += findings
+        imported.copies = [each.item for each in planned]
+        copying.close()
+    return imported
+
+
+def _opened(path: Path, order: Order) -> Opened:
+    return open_medium(path, needs_directory=order.copy is None)
+
+
+def _copying(opened: Opened, order: Order, reader: HeaderReader | None) -> Copying | None:
+    if order.reads_files and reader is None:
+        raise ValueError("an import that reads files needs a reader")
+    if order.copy is None or reader is None:
+        return None
+    template = naming.template(order.copy.name)
+    check_folder(order.copy.folder, opened.medium)
+    return Copying(opened.medium, order.copy.folder, template, reader)
+
+
+def _instance(read: FileRead) -> Instance | None:
+    file, claims, _ = read.reading
+    return None if claims is None else Instance(read.path, file.size_bytes or 0, claims)
+
+
+class _Importing:
+    """The state of one import."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        opened: Opened,
+        order: Order,
+        run_ref: int,
+        listener: Listener,
+        imported: Imported,
+    ) -> None:
+        self.catalogue = catalogue
+        self.medium = opened.medium
+        self.digest = opened.dicomdir_digest
+        self.order = order
+        self.run_ref = run_ref
+        self.listener = listener
+        self.imported = imported
+        self._met = Met(opened, order, imported, listener)
+        self._writer = RowWriter(run_ref)
+        self._chains = ChainReader()
+        self._kept: list[tuple[str | None, int | None]] = []
+        self._fileset_ref: int | None = None
+        self._now = runs.now_text()
+
+    def run(self, reader: HeaderReader | None, copying: Copying | None) -> None:
+        """Store the records, then what the files say, then the copies, then the links."""
+        place = self._place()
+        batch: list[Step] = []
+        for step in self._met.steps():
+            batch.append(step)
+            if len(batch) == BATCH_RECORDS:
+                self._store(place, batch)
+                batch = []
+        self._store(place, batch)
+        # Before files are read: their headers may take instances away from records that lie.
+        self._store_fileset(place)
+        noticed = len(self.imported.findings)
+        instances: list[Instance] = []
+        if reader is not None and self.order.reads_files:
+            instances = self._read(reader, None if copying else place)
+        planned, findings = copying.plan(instances) if copying else ([], [])
+        self.imported.findings += findings
+        try:
+            if copying is not None:
+                copying.check_space(planned)
+                self.imported.copies = [each.item for each in planned]
+                self._copy(copying, planned)
+        finally:
+            if copying is not None:
+                copying.close()
+            self._store_findings(self.imported.findings[noticed:])
+        if self.order.links:
+            with self.catalogue.write() as connection:
+                self.imported.linked = patient_links.add(
+                    connection, self.order.links, self.run_ref, self._now
+                )
+
+    # -- records ---------------------------------------------------------------------------
+
+    def _place(self) -> roots.Place | None:
+        """Return the medium's place; `None` if copies are made and nothing is known of it from before."""
+        if self._met.directory is None:
+            return None
+        with self.catalogue.write() as connection:
+            if self.order.copy is None:
+                place = roots.place_for(connection, self.medium.base)
+            else:
+                known = roots.place_of(connection, self.medium.base)
+                if known is None:
+                    return None
+                place = known
+        if self.medium.within:
+            place = place._replace(below=f"{place.below}/{self.medium.within}".lstrip("/"))
+        return place
+
+    def _store(self, place: roots.Place | None, batch: list[Step]) -> None:
+        with_claims = [step for step in batch if step.claims is not None]
+        with self.catalogue.write() as connection:
+            placed = self._writer.store_records(
+                connection, [step.claims for step in with_claims if step.claims]
+            )
+            instance_of = {
+                step.position: rows.instance for step, rows in zip(with_claims, placed, strict=True)
+            }
+            self._store_empty(connection, batch)
+            if place is not None and self.order.copy is None:
+                files = [
+                    self._referenced(place, step, instance_of[step.position])
+                    for step in with_claims
+                    if step.named is not None
+                ]
+                ledger.store_referenced(connection, self.run_ref, place.root_ref, files, self._now)
+        self._kept += [(step.path, instance_of.get(step.position)) for step in batch]
+
+    def _referenced(
+        self, place: roots.Place, step: Step, instance_ref: int
+    ) -> ledger.ReferencedFile:
+        entry = self.medium.files.get(step.path) if step.path else None
+        return ledger.ReferencedFile(
+            _below(place, step.named or ""),
+            entry.size_bytes if entry else None,
+            entry.mtime_ns if entry else None,
+            step.record.plain(TRANSFER_SYNTAX),
+            instance_ref,
+        )
+
+    def _store_empty(self, connection: Any, batch: Sequence[Step]) -> None:
+        """Store patients, studies and series that have no records below them."""
+        for step in batch:
+            if step.record.type not in _HIERARCHY or step.record.children:
+                continue
+            stated = partial_claims(self._chains.elements(step.chain))
+            types = {record.type for record in step.chain}
+            uid = stated.study.study_instance_uid if "STUDY" in types else None
+            identity = patient_identity(stated.patient, uid)
+            place_entity = self._writer.place_entity
+            patient = place_entity(connection, Level.PATIENT, None, stated.patient, identity)
+            if not uid:
+                continue
+            study = place_entity(connection, Level.STUDY, patient, stated.study, uid)
+            series_uid = stated.series.series_instance_uid if "SERIES" in types else None
+            if series_uid:
+                place_entity(connection, Level.SERIES, study, stated.series, series_uid)
+
+    def _store_fileset(self, place: roots.Place | None) -> None:
+        directory = self._met.directory
+        if directory is None:
+            return
+        fileset = directory.fileset
+        stored = ledger.StoredFileSet(
+            absolute_text(self.medium.folder),
+            "imported",
+            fileset.file_set_uid,
+            fileset.file_set_id,
+            self.digest,
+        )
+        with self.catalogue.write() as connection:
+            if place is not None:
+                named = {_below(place, path) for path, _ in self._kept if path is not None}
+                ledger.mark_unnamed_missing(connection, self.run_ref, place, named, self._now)
+            self._fileset_ref = ledger.store_fileset(
+                connection, self.run_ref, stored, self._met.rows(self._kept), self.imported.findings
+            )
+        self._kept = []
+
+    def _store_findings(self, findings: Sequence[Finding]) -> None:
+        """Store what was noticed after the File-set was stored."""
+        if findings and self._fileset_ref is not None:
+            with self.catalogue.write() as connection:
+                ledger.add_findings(connection, self.run_ref, self._fileset_ref, findings)
+
+    # -- files -----------------------------------------------------------------------------
+
+    def _read(self, reader: HeaderReader, place: roots.Place | None) -> list[Instance]:
+        """Read the files, store what they say if `place` is given, and return the instances."""
+        instances = []
+        batch: list[Reading] = []
+        store = self._storing()
+        for read in self._met.read(reader):
+            if (instance := _instance(read)) is not None and self.order.copy is not None:
+                instances.append(instance)
+            if place is None or (read.path not in self._met.named and instance is None):
+                continue  # what is no instance, and named by nothing, is no part of the File-set
+            file = read.reading.file
+            path = _below(place, read.path)
+            batch.append(read.reading._replace(file=file._replace(path=path)))
+            if len(batch) == BATCH_FILES:
+                store(place.root_ref, batch)
+                batch = []
+        if place is not None and batch:
+            store(place.root_ref, batch)
+        self._met.finish()
+        return instances
+
+    def _storing(self) -> Any:
+        """Return what stores readings, as indexing stores them."""
+        with self.catalogue.write() as connection:
+            asked = attribute_sets.set_ref(connection, self.order.attributes)
+        writer = RowWriter(self.run_ref, asked)
+
+        def store(root_ref: int, readings: Sequence[Reading]) -> None:
+            try:
+                with self.catalogue.write() as connection:
+                    writer.store(connection, root_ref, readings)
+            except BaseException:
+                writer.forget()
+                raise
+
+        return store
+
+    # -- copies ----------------------------------------------------------------------------
+
+    def _copy(self, copying: Copying, planned: Sequence[Any]) -> None:
+        """Make the copies, and store what they say in batches; what was copied is stored whatever happens."""
+        assert self.order.copy is not None
+        store = self._storing()
+        done: dict[str, CopyItem] = {}
+        batch: list[Copied] = []
+        place: roots.Place | None = None
+
+        def flush() -> None:
+            nonlocal place, batch
+            copies, batch = batch, []
+            if not copies:
+                return
+            copying.settle(copies)
+            if place is None:
+                assert self.order.copy is not None
+                with self.catalogue.write() as connection:
+                    place = roots.place_for(connection, absolute_text(self.order.copy.folder))
+            readings = {}
+            for _, reading in copies:
+                if reading is not None:
+                    path = _below(place, reading.file.path)
+                    readings[path] = reading._replace(file=reading.file._replace(path=path))
+            store(place.root_ref, list(readings.values()))
+            self.listener(Progress(COPYING, len(done), len(planned)))
+
+        self.listener(Started(COPYING, len(planned), "files"))
+        try:
+            for each in copying.copied(planned, self.imported.findings.append):
+                done[each.item.source] = each.item
+                batch.append(each)
+                if len(batch) == BATCH_COPIES:
+                    flush()
+        except MediaFull as exc:
+            raise MediaFull(
+                f"{exc} {len(done):,} of {len(planned):,} instances are in the archive and in the catalogue; free some space and run the same command again."
+            ) from exc
+        finally:
+            flush()
+            self.imported.copies = [done.get(p.instance.path, p.item) for p in planned]
+        self.listener(Finished(COPYING, len(done)))
+
+
+def _below(place: roots.Place, path: str) -> str:
+    """Return the path below the place's root of what lies at `path` below the place."""
+    return f"{place.below}/{path}" if place.below else path

@@ -1,0 +1,161 @@
+"""What a medium holds: its records walked, its files read and held against them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from catalog.database import ledger
+from catalog.entities import Status
+from catalog.events import Finished, Listener, Progress, Started
+from catalog.files.walk import Entry, Kind
+from catalog.findings import Finding, Severity
+from catalog.importing import comparing, manifest
+from catalog.importing.opening import Opened, further_dicomdir
+from catalog.importing.outcome import Check, Imported, Order
+from catalog.importing.reading import FileRead, Files, HeaderReader
+from catalog.importing.records import Step, Steps
+
+STAGE = "Importing"
+READING = "Reading headers"
+BATCH_RECORDS = 1000
+BATCH_FILES = 500
+
+
+def _left_alone(entry: Entry) -> Finding:
+    """Return the finding on an entry of the medium that was not looked into."""
+    is_lost = entry.kind is not Kind.NOT_FOLLOWED
+    return Finding(
+        "file-unreadable" if is_lost else "not-followed",
+        Severity.ERROR if is_lost else Severity.WARNING,
+        f"It was not looked into: {entry.reason}.",
+        entry.path,
+    )
+
+
+class Met:
+    """Walks the records of a medium and reads its files; counts and findings go into `imported`."""
+
+    def __init__(
+        self, opened: Opened, order: Order, imported: Imported, listener: Listener
+    ) -> None:
+        self.medium, self.directory = opened.medium, opened.directory
+        self.order = order
+        self.imported = imported
+        self.listener = listener
+        self.named: dict[str, list[tuple[Step, tuple[int, ...]]]] = {}
+        self.comparison = comparing.Comparison()
+        self._stated: manifest.Stated | None = None
+        imported.has_directory = opened.directory is not None
+        imported.findings += opened.findings
+        self._steps: Steps | None = None
+        if opened.directory is None:
+            if not any(f.code == "directory-unreadable" for f in opened.findings):
+                message = "There is no DICOMDIR that says what is on the medium; every DICOM file found was taken."
+                imported.findings.append(
+                    Finding("no-dicomdir", Severity.WARNING, message, "", "PS3.10 §8.6")
+                )
+        else:
+            imported.file_set_id = opened.directory.fileset.file_set_id
+            imported.file_set_uid = opened.directory.fileset.file_set_uid
+            imported.findings += opened.directory.findings
+            self._steps = Steps(opened.medium, opened.directory, imported)
+
+    @property
+    def total(self) -> int:
+        """How many records there are."""
+        return 0 if self.directory is None else len(self.directory.entries)
+
+    def rows(self, kept: Iterable[tuple[str | None, int | None]]) -> Iterable[ledger.RecordRow]:
+        """Return the rows that keep the records (`Steps.rows`)."""
+        return () if self._steps is None else self._steps.rows(kept)
+
+    def steps(self) -> Iterable[Step]:
+        """Yield every record."""
+        if self._steps is None:
+            return
+        offsets: list[int] = []
+        self.listener(Started(STAGE, self.total, "records"))
+        for step in self._steps:
+            if self.order.reads_files:
+                del offsets[len(step.chain) - 1 :]
+                offsets.append(self._steps.offset(step.position))
+                if step.path is not None:
+                    self.named.setdefault(step.path, []).append((step, tuple(offsets)))
+            yield step
+            if step.position % BATCH_RECORDS == BATCH_RECORDS - 1:
+                self.listener(Progress(STAGE, step.position + 1, self.total))
+        self.listener(Finished(STAGE, self.total))
+
+    def read(self, reader: HeaderReader) -> Iterable[FileRead]:
+        """Yield every file of the medium, read: those that records name, then, unless left alone, all others."""
+        files = Files(self.medium, reader, self.imported, with_digest=self.order.check is Check.DIGEST)  # fmt: skip
+        if self.order.check is Check.DIGEST:
+            self._stated = manifest.Stated(self.medium)
+            self.imported.findings += self._stated.findings
+        others = [] if self.order.named_only else list(files.unnamed(self.named))
+        if not self.order.named_only:
+            self.imported.findings += map(_left_alone, self.medium.others)
+        total = len(self.named) + len(others)
+        self.listener(Started(READING, total, "files"))
+        done = 0
+        for path in sorted(self.named):
+            entries = self.named[path]
+            tags = frozenset().union(*(comparing.compared_tags(step.chain) for step, _ in entries))
+            read = files.read(path, tags)
+            if read.header is not None:
+                for step, offsets in entries:
+                    self.comparison.of_file(path, read.header, step.chain, offsets)
+            self._judge(read, entries[0][1][-1])
+            yield read
+            done += 1
+            if done % BATCH_FILES == 0:
+                self.listener(Progress(READING, done, total))
+        for path in others:
+            read = files.read(path)
+            self._judge_unnamed(read)
+            yield read
+            done += 1
+            if done % BATCH_FILES == 0:
+                self.listener(Progress(READING, done, total))
+        self.listener(Finished(READING, done))
+
+    def finish(self) -> None:
+        """Turn what was compared into differences and findings, after all files were read."""
+        self.imported.differences = list(self.comparison.differences())
+        self.imported.findings += comparing.findings(self.imported.differences)
+
+    def _judge(self, read: FileRead, offset: int) -> None:
+        """Note what is wrong with a file that a record names."""
+        file, claims, _ = read.reading
+        self._compare_digest(read)
+        if claims is None or file.status is Status.TRUNCATED:
+            severity = Severity.ERROR if claims is None else Severity.WARNING
+            code = "file-unreadable" if claims is None else "file-truncated"
+            message = f"A record names it, and it is no whole instance: {file.error or file.status.value}."
+            finding = Finding(code, severity, message, read.path, "PS3.10 §7", offset)
+            self.imported.findings.append(finding)
+
+    def _judge_unnamed(self, read: FileRead) -> None:
+        file, claims, _ = read.reading
+        self._compare_digest(read)
+        if file.status is Status.NOT_DICOM:
+            self.imported.beside += 1
+            return
+        if file.status is Status.DICOMDIR:
+            if not any(f.code == "further-dicomdir" and f.place == read.path for f in self.imported.findings):  # fmt: skip
+                self.imported.findings.append(further_dicomdir(read.path))
+            return
+        if claims is None:
+            message = f"No record names it, and it is no instance that can be taken: {file.error or file.status.value}."
+            self.imported.findings.append(Finding("file-passed-over", Severity.WARNING, message, read.path, "PS3.10 §7"))  # fmt: skip
+            return
+        self.imported.unnamed.append(read.path)
+        if self.directory is not None:
+            message = "It is a DICOM file that no record names."
+            self.imported.findings.append(Finding("file-unnamed", Severity.WARNING, message, read.path, "PS3.3 F.2.1"))  # fmt: skip
+
+    def _compare_digest(self, read: FileRead) -> None:
+        if self._stated is not None:
+            finding = self._stated.compared(read.path, read.reading.file.digest)
+            if finding is not None:
+                self.imported.findings.append(finding)

@@ -1,0 +1,157 @@
+"""Opening a medium: with its DICOMDIR, or without one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from catalog.errors import ArchiveError, DicomdirError, PathError
+from catalog.files.medium import Container, Medium, medium_at
+from catalog.files.members import MemberKind
+from catalog.files.opening import Opener, Source
+from catalog.files.paths import absolute_text, is_archive_name, on_disk, to_text
+from catalog.files.walk import Entry, Kind, walk
+from catalog.fileset.medium import dicomdir_names
+from catalog.fileset.reader import Directory, read
+from catalog.findings import Finding, Severity
+
+_SHOWN = 5
+
+
+class Opened(NamedTuple):
+    """A medium; `directory` is what its DICOMDIR says, `None` if it has none."""
+
+    medium: Medium
+    directory: Directory | None
+    dicomdir_digest: str
+    findings: tuple[Finding, ...] = ()
+
+
+def open_medium(path: Path, *, needs_directory: bool = True) -> Opened:
+    """Return the medium at `path`: a DICOMDIR, the folder that has it, or a ZIP, tar or ISO file.
+
+    Other DICOMDIRs in folders below are findings; each is a medium of its own.
+
+    Parameters
+    ----------
+    needs_directory:
+        Without it a folder or file that has no DICOMDIR is a medium all the same.
+
+    Raises
+    ------
+    PathError
+        If there is no DICOMDIR, or it cannot be read; or if the folder has none itself and several
+        folders below it have one.
+    DicomdirError
+        If nothing can be made of it.
+    """
+    try:
+        medium = medium_at(path, dicomdir_names)
+    except PathError:
+        bare = _bare(path)
+        if bare is None:
+            raise
+        if below := _dicomdirs(bare):
+            raise PathError(_several(path, below)) from None
+        if needs_directory:
+            shown = to_text(str(path))
+            raise PathError(
+                f"{shown} has no DICOMDIR. To copy its instances into an archive all the same, add --copy-to FOLDER; "
+                f"to catalogue them where they are, use `dcat index {shown}`."
+            ) from None
+        return Opened(bare, None, "")
+    data = medium.directory()
+    others = tuple(_further(medium))
+    try:
+        return Opened(medium, read(data), hashlib.sha256(data).hexdigest(), others)
+    except DicomdirError as exc:
+        names_it = path.is_file() and not medium.is_container
+        if needs_directory or names_it:
+            raise exc.of(medium.place) from exc
+        message = (
+            f"The DICOMDIR cannot be read, so the medium is taken as one without: {exc.message}."
+        )
+        unread = Finding(
+            "directory-unreadable", Severity.ERROR, message, medium.dicomdir_path, exc.clause, exc.offset_bytes
+        )  # fmt: skip
+        return Opened(medium, None, "", (unread, *others))
+
+
+def _dicomdirs(medium: Medium) -> list[str]:
+    """Return the paths of all files called DICOMDIR, in whatever spelling, sorted."""
+    return [path for path in sorted(medium.files) if dicomdir_names([path.rpartition("/")[2]])]
+
+
+def _further(medium: Medium) -> Iterator[Finding]:
+    for path in _dicomdirs(medium):
+        if path != medium.dicomdir_path:
+            yield further_dicomdir(path)
+
+
+def further_dicomdir(path: str) -> Finding:
+    """Return the finding on a DICOMDIR beside the one that is imported."""
+    message = "It is another DICOMDIR, which was not imported; a File-set has one. If its folder is a medium of its own, import that, too."
+    return Finding("further-dicomdir", Severity.WARNING, message, path, "PS3.10 §8.6")
+
+
+def _several(path: Path, below: list[str]) -> str:
+    shown = to_text(str(path)).rstrip("/")
+    places = ", ".join(f"{shown}/{each}" for each in below[:_SHOWN])
+    more = f" and {len(below) - _SHOWN:,} more" if len(below) > _SHOWN else ""
+    verb = "is" if len(below) == 1 else "are"
+    return f"{shown} has no DICOMDIR itself, but below it {verb} {places}{more}. Name the one to import."
+
+
+def _bare(path: Path) -> Medium | None:
+    """Return what lies at `path` as a medium without DICOMDIR; `None` if that cannot be one."""
+    if path.is_dir():
+        files, others = {}, []
+        for entry in walk(str(path)):
+            if entry.kind is Kind.FILE:
+                files[entry.path] = entry
+            else:
+                others.append(entry)
+        return Medium(path, path / "DICOMDIR", files, tuple(others))
+    if not path.is_file() or not is_archive_name(to_text(path.name)):
+        return None
+    folder, _, name = absolute_text(path).rpartition("/")
+    mtime_ns = path.stat().st_mtime_ns
+    try:
+        with Opener() as opener:
+            listing, error = opener.listed(Source(folder or "/", name))
+    except (ArchiveError, OSError):
+        return None  # `medium_at` has said why
+    members = {
+        m.name: Entry(m.name, Kind.FILE, m.size_bytes, mtime_ns)
+        for m in listing.values()
+        if m.kind is MemberKind.FILE and m.size_bytes is not None
+    }
+    others = [
+        Entry(m.name, Kind.UNREADABLE, reason=m.reason)
+        for m in listing.values()
+        if m.kind in (MemberKind.UNREADABLE, MemberKind.NOT_FOLLOWED)
+    ]
+    if error:
+        others.append(Entry("", Kind.UNLISTED, reason=error))
+    container = Container(folder or "/", name, "")
+    return Medium(path, path / "DICOMDIR", members, tuple(others), container)
+
+
+def leads_out(medium: Medium, path: str) -> bool:
+    """Return whether a file of the medium is a link to a place outside of it; such are never opened."""
+    if medium.is_container:
+        return False  # links in it are among its other entries
+    full = on_disk(medium.base, path)
+    if not os.path.islink(full):  # noqa: PTH114 - the name may not be UTF-8
+        return False
+    real = os.path.realpath(on_disk(medium.base, ""))
+    return os.path.commonpath((real, os.path.realpath(full))) != real
+
+
+def link_out(path: str, offset: int | None = None) -> Finding:
+    """Return the finding on a file that `leads_out`."""
+    message = "The file is a link that leads out of the medium; it was not opened."
+    return Finding("link-out", Severity.WARNING, message, path, "PS3.10 §8.1", offset)

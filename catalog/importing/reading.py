@@ -1,0 +1,77 @@
+"""The files of a medium, read: what each says of itself, and its digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator
+from typing import BinaryIO, NamedTuple, Protocol, cast
+
+from catalog.dicom.claims import WANTED
+from catalog.dicom.header import Header, read_header
+from catalog.entities import Reading, Status, StoredFile
+from catalog.errors import HeaderError
+from catalog.files.medium import Medium
+from catalog.importing.opening import leads_out
+from catalog.importing.outcome import Imported
+
+
+class HeaderReader(Protocol):
+    """Reads headers into what the catalogue keeps, as indexing does.
+
+    It is handed in by whoever asks for an import, so that rows are the same as those of indexing.
+    """
+
+    def read_stream(self, stream: BinaryIO, path: str, size_bytes: int, mtime_ns: int) -> Reading:
+        """Return what is known of a file after reading its header from `stream`."""
+
+
+class FileRead(NamedTuple):
+    """A file of the medium, read. `reading.file.path` is below the medium's root."""
+
+    path: str
+    reading: Reading
+    header: Header | None
+    """Its header with the wanted tags, `None` if it has none or none was wanted."""
+
+
+class Files:
+    """Reads the files of a medium in the order of their paths; findings go into `imported`."""
+
+    def __init__(
+        self, medium: Medium, reader: HeaderReader, imported: Imported, *, with_digest: bool
+    ) -> None:
+        self._medium = medium
+        self._reader = reader
+        self._imported = imported
+        self._with_digest = with_digest
+
+    def read(self, path: str, wanted: frozenset[int] = frozenset()) -> FileRead:
+        """Return what the file at `path` says; `wanted` are tags that its header is to have."""
+        entry = self._medium.files[path]
+        header = None
+        self._imported.read += 1
+        try:
+            with self._medium.opened(path) as (stream, size_bytes):
+                reading = self._reader.read_stream(stream, path, size_bytes, entry.mtime_ns)
+            if wanted and reading.claims is not None:
+                with self._medium.opened(path) as (stream, size_bytes):
+                    header = read_header(stream, size_bytes, wanted | WANTED)
+            if self._with_digest:
+                reading = self._digested(path, reading)
+        except (HeaderError, OSError) as exc:
+            why = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+            stored = StoredFile(path, status=Status.UNREADABLE, error=f"cannot be read: {why}")
+            return FileRead(path, Reading(stored, None), None)
+        return FileRead(path, reading, header)
+
+    def _digested(self, path: str, reading: Reading) -> Reading:
+        with self._medium.opened(path) as (stream, _):
+            file = cast("hashlib._FileDigestFileObj", stream)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return reading._replace(file=reading.file._replace(digest=digest))
+
+    def unnamed(self, named: Collection[str]) -> Iterator[str]:
+        """Yield the paths of files that no record names, sorted; those that lead out aside."""
+        for path in sorted(self._medium.files.keys() - set(named)):
+            if path != self._medium.dicomdir_path and not leads_out(self._medium, path):
+                yield path
