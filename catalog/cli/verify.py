@@ -5,33 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from catalog.cli import options
+from catalog.cli import declared, options, typed_line
 from catalog.cli.render import Format
 
 
 def verify(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[PATH...]", help="Indexed folders; all of them without one."),
+        declared.Argument(
+            metavar="[PATH...]",
+            help="Indexed folders, or saved selections (@NAME); all folders without one.",
+        ),
     ] = None,
     media: Annotated[
         Path | None,
-        typer.Option(
+        declared.Option(
             "--media",
             metavar="PATH",
-            help="A medium: hold its DICOMDIR against its files. Needs no catalogue.",
+            help="A medium (its folder, or a ZIP, tar or ISO file): hold its DICOMDIR and manifest against its files. Needs no catalogue.",
         ),
     ] = None,
     digest: Annotated[
         bool,
-        typer.Option(
+        declared.Option(
             "--digest",
             help="Read all files to their end and hold them against the digests of `dcat index --digest`.",
         ),
     ] = False,
-    output: Annotated[Format, typer.Option("--output", "-o")] = Format.TABLE,
+    output: Annotated[Format, declared.Option("--output", "-o")] = Format.TABLE,
     db: options.Db = None,
     patient: options.PatientIds = None,
     study: options.StudyUids = None,
@@ -41,6 +42,8 @@ def verify(
     date: options.Dates = None,
     accession: options.Accessions = None,
     key: options.Keys = None,
+    words: options.Words = None,
+    exact: options.Exact = False,
     where: options.Where = None,
     sql: options.Sql = None,
     listed: options.From = None,
@@ -50,13 +53,18 @@ def verify(
     Only reads. Exit code 4 if anything is not as it should be.
     """
     from catalog.cli import progress
-    from catalog.cli.render import counted, say, write_rows
+    from catalog.cli import saved as saved_selections
+    from catalog.cli.render import write_rows
+    from catalog.cli.saying import counted, say
     from catalog.errors import SelectionError
     from catalog.verifying import verify_roots, verify_selection
 
     chosen = options.selection(
-        patient, study, series, instance, modality, date, accession, key, where, sql, listed, db
+        patient, study, series, instance, modality, date, accession, key, where, sql, listed, db, words, exact
     )
+    named = [str(path) for path in paths or () if str(path).startswith("@")]
+    paths = [path for path in paths or () if str(path) not in named]
+    chosen = saved_selections.beside(chosen, named, db)
     if media is not None:
         if paths or not chosen.is_everything or digest:
             raise SelectionError("--media takes neither folders nor a selection, nor --digest.")
@@ -65,9 +73,9 @@ def verify(
         raise SelectionError("Name folders or a selection, not both.")
     with options.opened(db) as catalogue, progress.shown() as listener:
         if chosen.is_everything:
-            result = verify_roots(catalogue, paths or (), options.typed(), listener, digest=digest)
+            result = verify_roots(catalogue, paths or (), typed_line.typed(), listener, digest=digest)
         else:
-            result = verify_selection(catalogue, chosen, options.typed(), listener, digest=digest)
+            result = verify_selection(catalogue, chosen, typed_line.typed(), listener, digest=digest)
     write_rows(("State", "Path", "Detail"), result.differences, output)
     parts = [f"{result.counts['same']:,} as catalogued"]
     parts += [
@@ -84,21 +92,43 @@ def verify(
 
 
 def _verify_medium(path: Path, output: Format) -> int:
+    import sys
+
     from catalog.cli import progress
-    from catalog.cli.render import counted, say, there_and_right, write_rows
+    from catalog.cli.render import write_rows
+    from catalog.cli.saying import counted, plain, say, there_and_right, wrapped
     from catalog.findings import Severity
     from catalog.verifying import verify_medium
 
     with progress.shown() as listener:
         result = verify_medium(path, listener)
-    rows = [
-        (f.severity.value, f.code, f.place, f.message, f.clause, f.offset_bytes)
-        for f in result.findings
-    ]
-    write_rows(("Severity", "Code", "Place", "Message", "Clause", "OffsetBytes"), rows, output)
+    if output is Format.TABLE and sys.stdout.isatty():
+        for f in result.findings:  # sentences would be cut in columns
+            place = f"{f.place}: " if f.place else ""
+            clause = f" [{f.clause}]" if f.clause else ""
+            text = plain(f"{f.severity.value:<9}{f.code}: {place}{f.message}{clause}")
+            print(wrapped(text, 9))  # noqa: T201 - the answer
+    else:
+        rows = [
+            (f.severity.value, f.code, f.place, f.message, f.clause, f.offset_bytes)
+            for f in result.findings
+        ]
+        columns = ("Severity", "Code", "Place", "Message", "Clause", "OffsetBytes")
+        write_rows(columns, rows, output)
     say(
         f"{counted(result.records.total(), 'directory record')}; {there_and_right(result.right, result.files)}."
     )
     bad = any(f.severity is not Severity.NOTE for f in result.findings)
-    say("The medium is not as it should be." if bad else "The medium is as its DICOMDIR says.")
+    proof = result.digests
+    if proof is None or not proof.manifests:
+        say("There is no manifest: contents are proved by headers alone.")
+        whole = "its DICOMDIR says"
+    else:
+        named = ", ".join(proof.manifests)
+        verb = "has" if proof.listed == 1 else "have"
+        say(
+            f"{proof.same:,} of {counted(proof.listed, 'file')} that {named} lists {verb} the digest that it says."
+        )
+        whole = "its DICOMDIR and its manifest say"
+    say("The medium is not as it should be." if bad else f"The medium is as {whole}.")
     return 4 if bad else 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from catalog.dicom.dictionary import keyword
 from catalog.findings import Finding, Severity
+from catalog.shapes import mutable
 
 
-@dataclass(slots=True)
+@mutable
 class _Key:
     """How one key of one record compares with the files below it."""
 

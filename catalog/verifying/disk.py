@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from catalog.files.opening import Opener
 from catalog.files.paths import absolute_text, from_text, on_disk
 from catalog.files.walk import Kind, walk
 from catalog.query.selection import Selection
+from catalog.shapes import field, mutable
 from catalog.verifying.contents import prove_candidate, prove_place
 from catalog.verifying.members import Archives, known_files
 
@@ -33,7 +33,7 @@ class Difference(NamedTuple):
     detail: str
 
 
-@dataclass(slots=True)
+@mutable
 class Verified:
     """What a verification met: counts by state, `same` for what is as it should be.
 

@@ -1,12 +1,10 @@
-"""A medium against its own DICOMDIR. Only reads, and needs no catalogue."""
+"""A medium against its own DICOMDIR and manifest. Only reads, and needs no catalogue."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalog.dicom import claims as dicom_claims
@@ -16,8 +14,8 @@ from catalog.dicom.header import Header, read_header
 from catalog.dicom.values import character_sets, text
 from catalog.errors import DicomdirError, HeaderError, NotDicom
 from catalog.events import Finished, Listener, Progress, Started, ignore
-from catalog.files.medium import content, medium_at
-from catalog.files.paths import absolute_text, on_disk, to_text
+from catalog.files.medium import medium_at
+from catalog.files.paths import on_disk
 from catalog.fileset.file_id import Listing, resolve
 from catalog.fileset.medium import dicomdir_names
 from catalog.fileset.profiles import check_profile, profile_named
@@ -25,14 +23,15 @@ from catalog.fileset.reader import read, refused
 from catalog.fileset.records import RECORD_TYPES
 from catalog.fileset.tree import Record, paths
 from catalog.findings import Finding, Severity
-from catalog.verifying import annex_f
+from catalog.shapes import field, mutable
+from catalog.verifying import annex_f, digests
 from catalog.verifying.agreement import Keys
 
 STAGE = "Verifying"
 BATCH_RECORDS = 200
 
 
-@dataclass(slots=True)
+@mutable
 class MediumVerified:
     """What a medium's verification met.
 
@@ -45,13 +44,16 @@ class MediumVerified:
     right:
         Of these, the ones that are there and are what their record says.
     findings:
-        Everything that is not as the standard or the directory says.
+        Everything that is not as the standard, the directory or the manifest says.
+    digests:
+        How the bytes of the files compare with the medium's manifest; `None` if that was not asked.
     """
 
     records: Counter[str] = field(default_factory=Counter)
     files: int = 0
     right: int = 0
     findings: list[Finding] = field(default_factory=list)
+    digests: digests.Proof | None = None
 
 
 _COMPARED = frozenset(
@@ -81,7 +83,6 @@ _LEVEL_KEYS = frozenset(
 """Keys of PATIENT, STUDY and SERIES records that a thorough check compares, those of profiles included."""
 
 _LEGACY = {"DA": ".", "TM": ":"}
-_BACKUP = re.compile(r"dicomdir[^/]*\.[0-9]+\.bak", re.IGNORECASE)
 
 _TYPE_1 = frozenset(
     key.tag
@@ -93,11 +94,12 @@ _TYPE_1 = frozenset(
 
 
 def verify_medium(path: Path, listener: Listener = ignore) -> MediumVerified:
-    """Hold the DICOMDIR at `path` (the file, or its folder) against the files of its medium.
+    """Hold the DICOMDIR at `path` (the file, its folder, or a container) against the files of its medium.
 
     Every file that a record names must be there and be the instance that the record says; keys of
     the records are compared with the headers; every DICOM file of the medium must be named
-    (PS3.3 F.2.1). Needs no catalogue.
+    (PS3.3 F.2.1). If the medium has a manifest, every file is read to its end and must have the
+    digest that is listed, and every file must be listed. Needs no catalogue.
 
     Raises
     ------
@@ -106,7 +108,11 @@ def verify_medium(path: Path, listener: Listener = ignore) -> MediumVerified:
     DicomdirError
         If nothing can be made of it.
     """
-    return _Proving(path, False).run(listener)
+    proving = _Proving(path, False)
+    result = proving.run(listener)
+    result.digests = digests.prove(proving.medium, proving.leads_out, listener)
+    result.findings += result.digests.findings
+    return result
 
 
 def check_medium(
@@ -144,11 +150,10 @@ class _Proving:
     def __init__(self, path: Path, thorough: bool) -> None:
         self.medium = medium_at(path, dicomdir_names)
         try:
-            self.directory = read(content(self.medium.dicomdir))
+            self.directory = read(self.medium.directory())
         except DicomdirError as exc:
-            raise exc.of(to_text(str(self.medium.dicomdir))) from exc
+            raise exc.of(self.medium.place) from exc
         self.thorough = thorough
-        self._root = absolute_text(self.medium.folder)
         self._real = os.path.realpath(self.medium.folder)
         self.keys = Keys()
         self.wanted = dicom_claims.WANTED | (annex_f.WANTED if thorough else frozenset())
@@ -193,7 +198,7 @@ class _Proving:
             if position % BATCH_RECORDS == 0:
                 listener(Progress(STAGE, position, total))
         result.findings += self.keys.findings()
-        result.findings += self._unnamed({to_text(medium.dicomdir.name), *named})
+        result.findings += self._unnamed({medium.dicomdir_path, *named})
         listener(Finished(STAGE, total))
         return result
 
@@ -201,7 +206,7 @@ class _Proving:
         self, path: str, chain: Sequence[Record], offsets: Sequence[int]
     ) -> Iterator[Finding]:
         """Yield what differs between a record and the file that it names; note how keys compare."""
-        if self._leads_out(path):
+        if self.leads_out(path):
             yield _link_out(path, offsets[-1])
             return
         try:
@@ -233,13 +238,14 @@ class _Proving:
                 self.keys.note(offset, each.type, tag, path, text(element, encodings) == in_file)
 
     def _header(self, path: str) -> Header:
-        entry = self.medium.files[path]
-        with open(on_disk(self._root, path), "rb") as stream:  # noqa: PTH123
-            return read_header(stream, entry.size_bytes, self.wanted)
+        with self.medium.opened(path) as (stream, size_bytes):
+            return read_header(stream, size_bytes, self.wanted)
 
-    def _leads_out(self, path: str) -> bool:
+    def leads_out(self, path: str) -> bool:
         """Return whether the file is a link to a place outside of the medium; such are never opened."""
-        full = on_disk(self._root, path)
+        if self.medium.is_container:
+            return False  # links in it are among its other entries
+        full = on_disk(self.medium.base, path)
         if not os.path.islink(full):  # noqa: PTH114 - the name may not be UTF-8
             return False
         return os.path.commonpath((self._real, os.path.realpath(full))) != self._real
@@ -247,7 +253,7 @@ class _Proving:
     def _unnamed(self, named: set[str]) -> Iterator[Finding]:
         """Yield a finding for each DICOM file that no record names."""
         for path in sorted(set(self.medium.files) - named):
-            if self._leads_out(path):
+            if self.leads_out(path):
                 yield _link_out(path, None)
                 continue
             try:
@@ -258,7 +264,7 @@ class _Proving:
                 message = f"No record names it, and it cannot be read: {exc}."
                 yield Finding("file-unreadable", Severity.NOTE, message, path, "PS3.10 §7")
                 continue
-            if header.is_dicomdir and _BACKUP.fullmatch(path):
+            if header.is_dicomdir and digests.BACKUP.fullmatch(path):
                 message = "It is an earlier DICOMDIR, kept when a new one was written; take it away before the medium is handed out."
                 yield Finding("directory-backup", Severity.NOTE, message, path, "PS3.10 §8.6")
                 continue

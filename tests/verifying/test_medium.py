@@ -48,6 +48,8 @@ def test_the_medium_of_pydicom() -> None:
 
 def test_a_text_file_beside_is_allowed(medium: Path) -> None:
     (medium / "README.TXT").write_text("hello")
+    assert bad(verify_medium(medium)) == {"manifest-unlisted"}
+    (medium / "MANIFEST.SHA256").unlink()
     assert bad(verify_medium(medium)) == set()
 
 
