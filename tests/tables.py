@@ -16,6 +16,7 @@ _QUERIES = {
     "discrepancy": "SELECT f.path AS file, x.* FROM discrepancy x JOIN file f ON f.id = x.file_ref",
     "finding": "SELECT f.path AS file, x.* FROM finding x LEFT JOIN file f ON f.id = x.file_ref",
     "root": "SELECT * FROM root",
+    "series_total": "SELECT s.series_instance_uid || t.study_instance_uid || p.identity AS parent, x.* FROM series_total x JOIN series s ON s.id = x.series_ref JOIN study t ON t.id = s.study_ref JOIN patient p ON p.id = t.patient_ref",
 }  # fmt: skip
 _LEFT_OUT = ("id", "missing_since")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, exists, func, insert, select
+from sqlalchemy import ColumnElement, Connection, exists, func, insert, select
 
 from catalog.attributes import Further, further_from
 from catalog.database import models as m
@@ -76,7 +76,7 @@ def files_lacking(connection: Connection, asked: Sequence[Further]) -> Mapping[s
 
 
 def _sets(
-    connection: Connection, condition: object = None
+    connection: Connection, condition: ColumnElement[bool] | None = None
 ) -> list[tuple[int, tuple[Further, ...]]]:
     """Return (id, attributes) of each list, the latest last.
 
@@ -89,7 +89,7 @@ def _sets(
         m.attribute_set.c.id
     )
     if condition is not None:
-        query = query.where(condition)  # type: ignore[arg-type]
+        query = query.where(condition)
     found = []
     for ref, text in connection.execute(query):
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from sqlalchemy.pool import NullPool, Pool, QueuePool
 
 from catalog.database.liveness import is_over
 from catalog.database.models import run as run_table
+from catalog.database.sql_reading import connect_read_only
 from catalog.errors import (
     CatalogueBusy,
     CatalogueError,
@@ -25,12 +25,11 @@ from catalog.errors import (
     SchemaTooNew,
     SchemaTooOld,
 )
-from catalog.normal_forms import folded_name
 
-HEAD = "0002"
+HEAD = "0005"
 """Schema revision of this dcat. A constant, because importing Alembic to ask costs a second."""
 
-KNOWN_REVISIONS = ("0001", "0002")
+KNOWN_REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every revision that this dcat can upgrade from, oldest first."""
 
 BUSY_TIMEOUT_MS = 30_000
@@ -73,7 +72,7 @@ class Catalogue:
         self.path = path
         self.engine = engine
         self.patience = Patience()
-        self._reading = _engine(lambda: connect_read_only(path), QueuePool)
+        self._reading = _engine(lambda: connect_read_only(path, BUSY_TIMEOUT_MS), QueuePool)
 
     def __enter__(self) -> Catalogue:
         return self
@@ -274,90 +273,6 @@ def _connect(
 def _open_lock(path: Path) -> sqlite3.Connection:
     """Return a connection that only looks whether the lock is held; it waits for nothing."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0)
-
-
-def _open_uri(uri: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        uri,
-        uri=True,
-        timeout=BUSY_TIMEOUT_MS / 1000,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-
-
-_READING_PRAGMAS = frozenset(
-    [
-        "table_info",
-        "table_xinfo",
-        "table_list",
-        "index_list",
-        "index_info",
-        "index_xinfo",
-        "foreign_key_list",
-        "data_version",
-    ]
-)
-_TABLE_FUNCTIONS = (
-    "json_each",
-    "json_tree",
-    *(f"pragma_{name}" for name in sorted(_READING_PRAGMAS)),
-)
-_ALLOWED = frozenset(
-    [
-        sqlite3.SQLITE_SELECT,
-        sqlite3.SQLITE_READ,
-        sqlite3.SQLITE_RECURSIVE,
-        sqlite3.SQLITE_TRANSACTION,
-    ]
-)
-_REFUSED_FUNCTIONS = frozenset(["load_extension", "fts3_tokenizer"])
-
-
-def _authorise(action: int, first: str | None, second: str | None, *rest: object) -> int:
-    if action in _ALLOWED:
-        return sqlite3.SQLITE_OK
-    if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() not in _REFUSED_FUNCTIONS:
-        return sqlite3.SQLITE_OK
-    if action == sqlite3.SQLITE_PRAGMA and (first or "").lower() in _READING_PRAGMAS:
-        return sqlite3.SQLITE_OK
-    if action == sqlite3.SQLITE_PRAGMA and first == "read_uncommitted" and second is None:
-        return sqlite3.SQLITE_OK  # SQLAlchemy asks for the isolation level at its first connection
-    return sqlite3.SQLITE_DENY
-
-
-def connect_read_only(path: Path) -> sqlite3.Connection:
-    """Return a connection that cannot write anything, anywhere, whatever SQL it is given.
-
-    Opened read-only; and since that alone still lets ATTACH create files and PRAGMA change
-    settings, also `query_only`, and an authorizer that allows reading and nothing else.
-    """
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    connection = _open_uri(uri)
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        connection.close()
-        journal = path.with_name(path.name + "-wal")
-        if os.access(path.parent, os.W_OK) or (journal.exists() and journal.stat().st_size):
-            raise
-        # On a disc or in a folder where nobody can write, there is no journal to look at.
-        connection = _open_uri(uri + "&immutable=1")
-    connection.create_function("dcat_folded_name", 1, _folded_name, deterministic=True)
-    connection.execute("PRAGMA query_only=ON")
-    for name in _TABLE_FUNCTIONS:
-        # A table function is declared at its first use, by a statement that the authorizer must
-        # refuse to everybody else; so each is used once before the authorizer takes over.
-        with suppress(sqlite3.OperationalError):
-            connection.execute(f"SELECT 1 FROM {name} LIMIT 0").fetchall()
-    connection.execute("PRAGMA trusted_schema=OFF")
-    connection.set_authorizer(_authorise)
-    return connection
-
-
-def _folded_name(names: object) -> str | None:
-    """Return the search key of names in a JSON column, which has none stored beside it."""
-    return None if names is None else folded_name(str(names))
 
 
 def _begin(connection: Connection) -> None:

@@ -130,6 +130,14 @@ def named(level: Level, names: Sequence[str], further: Sequence[Further]) -> tup
     return tuple(found)
 
 
+def fact_of_files(name: str) -> str | None:
+    """Return the column of files that is called `name`, in whatever case, and is no attribute of DICOM."""
+    facts = {
+        each.lower(): each for each in (*FILE_COLUMNS, *_MORE_OF_FILES) if each not in BY_KEYWORD
+    }
+    return facts.get({"size": "sizebytes"}.get(name.lower(), name.lower()))
+
+
 def _unknown(level: Level, name: str, known: dict[str, Column], further: Sequence[Further]) -> str:
     asked = name.strip().lower()
     if not asked:
@@ -141,6 +149,10 @@ def _unknown(level: Level, name: str, known: dict[str, Column], further: Sequenc
                 f"{column.name} is not one value for each of the {PLURALS[level]}: it says "
                 f"something of {PLURALS[below]}. Ask `dcat find {PLURALS[below]}` for it."
             )
+    from catalog.dicom import asking
+
+    if (lacking := asking.not_kept(name)) is not None:
+        return lacking
     near = difflib.get_close_matches(asked, known, n=1)
     hint = f" Did you mean {known[near[0]].name}?" if near else ""
     return f"{name!r} is not a column of {PLURALS[level]}.{hint} `dcat find {PLURALS[level]} --limit 1 -o json` shows those that there are."

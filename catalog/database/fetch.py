@@ -117,6 +117,18 @@ class Candidate(NamedTuple):
     files: tuple[SourceFile, ...]
 
 
+_REPEATED = (
+    "sop_class_uid",
+    "content_date",
+    "image_type",
+    "photometric_interpretation",
+    "image_orientation_patient",
+    "pixel_spacing",
+    "specific_character_set",
+)
+"""Fields of which the instances of a series mostly have the same text."""
+
+
 def candidates(
     catalogue: Catalogue, selection: Selection, *, export_ref: int | None = None
 ) -> Iterator[Candidate]:
@@ -173,7 +185,13 @@ def candidates(
                 ]
                 above[first[3]] = owners
             own_values = values[spans[-1][0] : spans[-1][1]]
-            entities = [*owners, entity_from(Level.INSTANCE, own_values)]
+            instance = entity_from(Level.INSTANCE, own_values)
+            entities = [
+                *owners,
+                instance._replace(
+                    **{n: shared(v, v) for n in _REPEATED if (v := getattr(instance, n))}
+                ),
+            ]
             files = tuple(
                 SourceFile(
                     row[4], shared(row[5], row[5]), row[6], row[7], row[8], Status(row[9]),

@@ -82,6 +82,10 @@ def group_keys(names: Sequence[str], further: Sequence[Further] = ()) -> tuple[G
         asked = name.strip().lower()
         key = known.get(asked)
         if key is None:
+            from catalog.dicom import asking
+
+            if (lacking := asking.not_kept(name)) is not None:
+                raise SelectionError(lacking, name)
             near = difflib.get_close_matches(asked, known, n=1)
             hint = f" Did you mean {known[near[0]].name}?" if near else ""
             raise SelectionError(

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 from sqlalchemy import func, select
 
-from catalog.database import attribute_sets
+from catalog.database import attribute_sets, full_text, totals
 from catalog.database import models as m
 from catalog.database.catalogue import Catalogue
 from catalog.database.rows import KEYWORDS, LEVELS
 from catalog.database.settle import disputed_refs
+
+_REMEDY = "Take the catalogue from a backup, or index the same folders into a new one."
 
 
 def counts(catalogue: Catalogue) -> Mapping[str, int]:
@@ -47,8 +49,8 @@ def roots(catalogue: Catalogue) -> list[tuple[str, int, int]]:
 def problems(catalogue: Catalogue) -> list[str]:
     """Return what is wrong with the catalogue, a sentence each; none if it is sound.
 
-    Checks SQLite's own integrity, the references between tables, and that rows say of themselves
-    whether they are disputed.
+    Checks SQLite's own integrity, the references between tables, that rows say of themselves whether
+    they are disputed, the full-text index, and the totals of series.
     """
     found: list[str] = []
     with catalogue.write() as connection:
@@ -84,4 +86,16 @@ def problems(catalogue: Catalogue) -> list[str]:
         ).scalar_one()
         if stray:
             found.append(f"{stray} discrepancies name attributes that the catalogue does not keep.")
+        for index in full_text.INDEXES:
+            if not full_text.is_sound(connection, index):
+                found.append(
+                    f"The full-text index {index} does not say what its table says, so words are not found rightly. {_REMEDY}"
+                )
+        kept = connection.execute(select(*m.series_total.c)).all()
+        wrong_totals = set(kept) ^ set(connection.execute(totals.counted()).all())
+        if wrong_totals:
+            series = {row[0] for row in wrong_totals}
+            found.append(
+                f"The totals of {len(series)} series are not what their files add up to. {_REMEDY}"
+            )
     return found

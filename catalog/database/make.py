@@ -10,6 +10,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from catalog.database import full_text
 from catalog.database.catalogue import HEAD, database_sentences, engine_for
 from catalog.database.models import metadata
 from catalog.errors import CatalogueError
@@ -55,6 +56,7 @@ def _make_schema(path: Path) -> None:
     try:
         with database_sentences(path), engine.connect() as connection, connection.begin():
             metadata.create_all(connection, checkfirst=False)
+            full_text.make(connection)
             for statement in views.split(";\n"):
                 if statement.strip():
                     connection.exec_driver_sql(statement)

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-from catalog.attributes import Attribute, at
+from catalog.attributes import WORDS, Attribute, at
 from catalog.entities import Level
 
 metadata = MetaData(
@@ -94,6 +94,14 @@ def _attributes() -> Column[Any]:
     )
 
 
+def _words(level: Level) -> Column[Any]:
+    return Column(
+        "words",
+        Text,
+        comment=f"words of {', '.join(WORDS[level])} for full text: without case and accents, each once, joined by spaces; searched through {level.value}_words",
+    )
+
+
 root = Table(
     "root", metadata,
     _id(),
@@ -123,6 +131,7 @@ patient = Table(
     Column("identity", Text, nullable=False, unique=True, comment="JSON list of Patient ID and issuer, both '' if unknown; without a Patient ID the Study Instance UID is added, so that people without an ID are never merged"),
     *_entity(Level.PATIENT),
     _attributes(),
+    _words(Level.PATIENT),
     Index(None, "patient_id"),
     Index(None, "patient_name_folded"),
     comment="people, one row for each Patient ID and issuer",
@@ -134,6 +143,7 @@ study = Table(
     _ref("patient_ref", "patient", "whose study it is"),
     *_entity(Level.STUDY),
     _attributes(),
+    _words(Level.STUDY),
     UniqueConstraint("patient_ref", "study_instance_uid"),
     Index(None, "study_instance_uid"),
     Index(None, "study_date"),
@@ -147,10 +157,20 @@ series = Table(
     _ref("study_ref", "study", "the study it belongs to"),
     *_entity(Level.SERIES),
     _attributes(),
+    _words(Level.SERIES),
     UniqueConstraint("study_ref", "series_instance_uid"),
     Index(None, "series_instance_uid"),
-    Index(None, "modality"),
+    Index(None, "modality", "study_ref"),
     comment="series, one row for each study and Series Instance UID",
+)  # fmt: skip
+
+series_total = Table(
+    "series_total", metadata,
+    Column("series_ref", BigId, ForeignKey("series.id", ondelete="CASCADE"), primary_key=True, autoincrement=False, comment="the series"),
+    Column("number_of_instances", Integer, nullable=False, comment="instances of the series"),
+    Column("number_of_files", Integer, nullable=False, comment="files of these instances, those that are missing aside"),
+    Column("size_bytes", BigInteger, nullable=False, comment="size of these files together"),
+    comment="what each series holds, one row for each: kept in step by whatever writes instances and files, so that counting takes no time",
 )  # fmt: skip
 
 instance = Table(
@@ -258,17 +278,39 @@ finding = Table(
     comment="what was noticed; a file's findings are replaced when it is read again",
 )  # fmt: skip
 
+patient_link = Table(
+    "patient_link", metadata,
+    _id(),
+    Column("identity", Text, nullable=False, unique=True, comment="the foreign patient, in the form of patient.identity; it need not be in the catalogue"),
+    Column("patient_id", Text, nullable=False, comment="the foreign Patient ID"),
+    Column("issuer_of_patient_id", Text, nullable=False, comment="its issuer; '' if unknown"),
+    Column("local_identity", Text, nullable=False, comment="the patient of this place, in the form of patient.identity; it need not be in the catalogue"),
+    Column("local_patient_id", Text, nullable=False, comment="the Patient ID of this place"),
+    Column("local_issuer_of_patient_id", Text, nullable=False, comment="its issuer; '' if unknown"),
+    _ref("run_ref", "run", "the import that stated it; NULL if it was stated by itself", nullable=True),
+    Column("said_at", Text, nullable=False, comment="when it was stated, ISO 8601 with offset"),
+    Column("said_by", Text, nullable=False, comment="login that stated it"),
+    Column("reason", Text, comment="why, as the user said"),
+    Index(None, "local_identity"),
+    comment="foreign patients that are one of this place, as people stated; nothing else in the catalogue, and no file, is changed by it",
+)  # fmt: skip
+
 export = Table(
     "export", metadata,
     _id(),
     _ref("run_ref", "run", "the run: who, when, on which machine"),
     _ref("fileset_ref", "fileset", "the File-set written; NULL until the DICOMDIR stands", nullable=True),
-    Column("destination", Text, nullable=False, comment="folder written to"),
+    Column("destination", Text, nullable=False, comment="folder or file written to"),
     Column("selection", Text, nullable=False, comment="the selection as typed"),
     Column("reason", Text, comment="why, as the user said"),
     Column("recipient", Text, comment="to whom, as the user said"),
     Column("file_set_uid", Text, nullable=False, comment="File-set UID"),
-    comment="the disclosure ledger: every export",
+    Column("options", JSON(none_as_null=True), comment="what was ordered, by name, so that it can be resumed; NULL for exports of earlier versions"),
+    Column("volume", Integer, comment="1, 2, … of the volumes of one export; NULL if it was not divided"),
+    Column("volumes", Integer, comment="how many volumes the export has; NULL if it was not divided"),
+    Column("base_destination", Text, comment="the destination as ordered, which several volumes share; NULL for exports of earlier versions"),
+    _ref("resumed_run_ref", "run", "the run that took it up again last; NULL if none did", nullable=True),
+    comment="the disclosure ledger: every export, one row for each volume; an update of one has a row of its own with the same File-set UID",
 )  # fmt: skip
 
 export_item = Table(
@@ -279,15 +321,25 @@ export_item = Table(
     Column("patient_id", Text, comment="Patient ID at the time"),
     Column("issuer_of_patient_id", Text, comment="issuer of the Patient ID at the time"),
     Column("study_instance_uid", Text, comment="its study"),
-    Column("file_id", Text, comment="File ID on the medium; NULL if it was left out"),
+    Column("file_id", Text, comment="File ID on the medium, or that it was to have; NULL if it was left out"),
     Column("source", Text, nullable=False, comment="path that was copied"),
     Column("size_bytes", BigInteger, comment="bytes copied"),
     Column("digest", Text, comment="SHA-256 of the copy"),
-    Column("outcome", Text, nullable=False, comment="copied, left-out or failed"),
+    Column("outcome", Text, nullable=False, comment="planned, copied, left-out or failed; removed, by an update of a medium"),
     Column("reason", Text, comment="why it was left out or failed"),
     Index(None, "export_ref"),
     Index(None, "patient_id"),
     comment="the disclosure ledger: every instance of an export",
+)  # fmt: skip
+
+saved_selection = Table(
+    "saved_selection", metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True, comment="what it is called"),
+    Column("definition", JSON, nullable=False, comment="the selection itself"),
+    Column("text", Text, nullable=False, comment="the selection as typed"),
+    Column("created_at", Text, nullable=False, comment="when it was saved, ISO 8601 with offset"),
+    comment="selections that were given a name",
 )  # fmt: skip
 
 ENTITY_TABLES = {

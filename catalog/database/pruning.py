@@ -15,10 +15,11 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, false, f
 
 from catalog.database import models as m
 from catalog.database.catalogue import Catalogue
+from catalog.database.owners import disputed_owners
 from catalog.database.roots import Place
 from catalog.database.rows import LEVELS, PARENT_COLUMN, in_chunks
 from catalog.database.settle import remove_unclaimed, settle
-from catalog.database.stored_files import below_condition, disputed_owners
+from catalog.database.stored_files import below_condition
 from catalog.entities import Provenance, Status
 
 PAGE_ROWS = 1000
@@ -188,7 +189,8 @@ def delete_files(connection: Connection, ids: Collection[int]) -> Toll:
     instances = {row.instance_ref for row in rows if row.instance_ref is not None}
     disputed = disputed_owners(connection, instances)
     for chunk in in_chunks([row.id for row in rows]):
-        # Discrepancies and findings of the files go with them (ON DELETE CASCADE).
+        # Discrepancies and findings of the files go with them (ON DELETE CASCADE). The totals of
+        # series count no missing files, so they stay.
         connection.execute(delete(m.file).where(m.file.c.id.in_(chunk)))
     removed = remove_unclaimed(connection, instances)
     for level, refs in disputed.items():

@@ -6,10 +6,19 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from catalog.attributes import BY_KEYWORD, REAL_VRS, Attribute, at, further_label
+from catalog.attributes import (
+    BY_KEYWORD,
+    REAL_VRS,
+    WORDS,
+    Attribute,
+    at,
+    column_name,
+    further_label,
+)
 from catalog.database.models import ENTITY_TABLES, NAME_GROUPS
 from catalog.entities import Claims, Instance, Level, Patient, Provenance, Series, Study, Value
-from catalog.normal_forms import folded_name, name_groups
+from catalog.findings import Finding
+from catalog.normal_forms import folded_name, name_groups, words
 
 Entity: TypeAlias = Patient | Study | Series | Instance
 Claim: TypeAlias = tuple[Value, str | None]
@@ -38,6 +47,7 @@ UID_COLUMN = {
     Level.INSTANCE: "sop_instance_uid",
 }
 _KEYWORDS = {level: frozenset(KEYWORDS[level]) for level in LEVELS}
+_WORDS = {level: tuple(map(column_name, keywords)) for level, keywords in WORDS.items()}
 _NAMES = {level: tuple(a.column for a in at(level) if a.vr == "PN") for level in LEVELS}
 
 Key: TypeAlias = tuple[int | None, str]
@@ -79,7 +89,7 @@ def patient_identity(patient: Patient, study_instance_uid: str | None) -> str:
 
 
 def entity_columns(level: Level, entity: Entity) -> dict[str, Any]:
-    """Return the values of the columns that follow from `entity`, search keys included."""
+    """Return the values of the columns that follow from `entity`, search keys and words included."""
     values: dict[str, Any] = dict(zip(COLUMNS[level], entity[:-2], strict=True))
     values["raw"] = dict(entity.raw) or None
     values["attributes"] = dict(entity.attributes) or None
@@ -90,6 +100,8 @@ def entity_columns(level: Level, entity: Entity) -> dict[str, Any]:
             groups = name_groups(text or "")
             for group, part in zip(NAME_GROUPS, groups, strict=True):
                 values[f"{name}_{group}"] = None if text is None else part
+    if level in _WORDS:
+        values["words"] = " ".join(words(" ".join(values[name] or "" for name in _WORDS[level])))
     return values
 
 
@@ -194,6 +206,23 @@ def merged(level: Level, one: Entity, other: Entity) -> Entity:
 def is_record(row: Row) -> bool:
     """Return whether the row is known from directory records only."""
     return row.provenance == Provenance.RECORD
+
+
+def finding_values(
+    finding: Finding, run_ref: int, *, file_ref: int | None = None, fileset_ref: int | None = None
+) -> dict[str, Any]:
+    """Return the columns of a finding's row."""
+    return {
+        "run_ref": run_ref,
+        "file_ref": file_ref,
+        "fileset_ref": fileset_ref,
+        "code": finding.code,
+        "severity": finding.severity.value,
+        "place": finding.place,
+        "message": finding.message,
+        "clause": finding.clause,
+        "offset_bytes": finding.offset_bytes,
+    }
 
 
 _Item = TypeVar("_Item")

@@ -9,12 +9,14 @@ from contextlib import closing
 
 from sqlalchemy import Table, create_engine
 
-from catalog.attributes import BY_KEYWORD
+from catalog.attributes import BY_KEYWORD, WORDS
+from catalog.database import full_text
 from catalog.database import models as m
 from catalog.database.catalogue import HEAD
 
 _ORDER = (
     m.patient, m.study, m.series, m.instance, m.file, m.root, m.discrepancy, m.finding,
+    m.series_total, m.patient_link, m.saved_selection,
     m.attribute_set, m.run, m.fileset, m.fileset_record, m.export, m.export_item,
 )  # fmt: skip
 
@@ -47,6 +49,7 @@ def markdown() -> str:
     """Return the description of all tables and views, as Markdown with a Mermaid diagram."""
     parts = [_INTRODUCTION, _diagram(), "\n## Tables\n"]
     parts += [_table(table) for table in _ORDER]
+    parts.append(_full_text())
     parts.append("\n## Views\n")
     parts += list(_views())
     return "".join(parts)
@@ -57,9 +60,10 @@ def _diagram() -> str:
     for table in _ORDER:
         for column in table.columns:
             for key in column.foreign_keys:
-                many = "|o" if column.nullable else "||"
+                one = "|o" if column.nullable else "||"
+                many = "o|" if [*table.primary_key] == [column] else "o{"
                 lines.append(
-                    f"    {key.column.table.name} {many}--o{{ {table.name} : {column.name}"
+                    f"    {key.column.table.name} {one}--{many} {table.name} : {column.name}"
                 )
     return "\n".join([*lines, "```", ""])
 
@@ -74,6 +78,24 @@ def _table(table: Table) -> str:
         kind = re.sub(r"\(.*", "", str(column.type)).lower()
         null = "" if column.nullable else ", not null"
         lines.append(f"| `{column.name}` | {kind}{null} | {_cell(column.comment or '')} |\n")
+    return "".join(lines)
+
+
+def _full_text() -> str:
+    *first, last = (f"`{name}`" for name in full_text.INDEXES)
+    tables = f"{', '.join(first)} and {last}"
+    lines = [
+        "\n## Full text\n\n",
+        f"{tables} are SQLite's full-text indexes (FTS5) over the columns `words`, kept in step by\n",
+        "triggers. Their `rowid` is the row's `id`. What is asked must be in the form of the words: without\n",
+        "case and accents. An asterisk stands for any end of a word.\n\n```sql\n",
+        "SELECT s.* FROM v_series s WHERE s.series_ref IN\n",
+        "  (SELECT rowid FROM series_words WHERE words MATCH 'thorax lung*')\n```\n\n",
+        "| index | whose words |\n|---|---|\n",
+    ]
+    for level, keywords in WORDS.items():
+        named = ", ".join(f"`{keyword}`" for keyword in keywords)
+        lines.append(f"| `{full_text.index_name(level.value)}` | {named} |\n")
     return "".join(lines)
 
 

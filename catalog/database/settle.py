@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from catalog.attributes import further_label
-from catalog.database import attribute_sets
+from catalog.database import attribute_sets, totals
 from catalog.database import models as m
 from catalog.database.rows import (
     ABSENT,
@@ -305,6 +305,7 @@ def remove_unclaimed(connection: Connection, instances: Iterable[int]) -> Counte
         connection.execute(
             delete(m.instance).where(m.instance.c.id.in_([row.id for row in unclaimed]))
         )
+        totals.add_instances(connection, [row.series_ref for row in unclaimed], -1)
         parents = {row.series_ref for row in unclaimed if row.series_ref is not None}
         for level, child in (
             (Level.SERIES, Level.INSTANCE),

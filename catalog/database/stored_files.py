@@ -21,11 +21,12 @@ from sqlalchemy import (
 )
 
 from catalog.database import models as m
+from catalog.database import totals
 from catalog.database.catalogue import Catalogue
-from catalog.database.rows import LEVELS, in_chunks
-from catalog.database.settle import remove_unclaimed, settle
-from catalog.database.upsert import chains
-from catalog.entities import Level, Status
+from catalog.database.owners import settle_owners
+from catalog.database.rows import in_chunks
+from catalog.database.settle import remove_unclaimed
+from catalog.entities import Status
 
 PAGE_ROWS = 20_000
 
@@ -109,6 +110,7 @@ def mark_missing(
     """Mark files as missing since `now`; their instances and what they stated stay."""
     _change(
         connection,
+        files,
         [
             {
                 "file_id": f.id,
@@ -120,13 +122,13 @@ def mark_missing(
             for f in files
         ],
     )
-    settle_owners(connection, {f.instance_ref for f in files if f.instance_ref is not None})
 
 
 def mark_returned(connection: Connection, files: Sequence[KnownFile], run_ref: int) -> None:
     """Mark files that are back, unchanged, as what they were before they went missing."""
     _change(
         connection,
+        files,
         [
             {
                 "file_id": f.id,
@@ -138,44 +140,21 @@ def mark_returned(connection: Connection, files: Sequence[KnownFile], run_ref: i
             for f in files
         ],
     )
-    settle_owners(connection, {f.instance_ref for f in files if f.instance_ref is not None})
 
 
-def _change(connection: Connection, rows: list[dict[str, Any]]) -> None:
+def _change(connection: Connection, files: Sequence[KnownFile], rows: list[dict[str, Any]]) -> None:
+    """Change whether these files are there, and what follows from it."""
+    instances = {f.instance_ref for f in files if f.instance_ref is not None}
     if rows:
         columns = [name for name in rows[0] if name != "file_id"]
-        connection.execute(
-            update(m.file)
-            .where(m.file.c.id == bindparam("file_id"))
-            .values({c: bindparam(c) for c in columns}),
-            rows,
-        )
-
-
-def settle_owners(connection: Connection, instances: set[int]) -> None:
-    """Settle the disputed rows above the files of these instances, whose votes have come or gone."""
-    for level, disputed in disputed_owners(connection, instances).items():
-        settle(connection, level, disputed)
-
-
-def disputed_owners(connection: Connection, instances: set[int]) -> dict[Level, set[int]]:
-    """Return the disputed rows that these instances are and belong to, by level."""
-    refs: dict[Level, set[int]] = {level: set() for level in LEVELS}
-    for ids in chains(connection, instances):
-        for level, ref in zip(LEVELS, ids, strict=True):
-            if ref is not None:
-                refs[level].add(ref)
-    found: dict[Level, set[int]] = {}
-    for level, members in refs.items():
-        table = m.ENTITY_TABLES[level]
-        found[level] = set()
-        for chunk in in_chunks(sorted(members)):
-            found[level].update(
-                connection.execute(
-                    select(table.c.id).where(table.c.id.in_(chunk), table.c.is_disputed.is_(True))
-                ).scalars()
+        with totals.kept(connection, instances):
+            connection.execute(
+                update(m.file)
+                .where(m.file.c.id == bindparam("file_id"))
+                .values({c: bindparam(c) for c in columns}),
+                rows,
             )
-    return found
+    settle_owners(connection, instances)
 
 
 def known_by_id(catalogue: Catalogue, ids: Sequence[int]) -> list[KnownFile]:
@@ -222,15 +201,15 @@ def recognise_moved(connection: Connection, first_seen_after: int, run_ref: int)
     pairs += _pairs(connection, old, new, same_instance, first_seen_after)
     moved: set[int] = set()
     taken: set[int] = set()
-    for pair in pairs:
-        if pair.old_id not in moved and pair.id not in taken:
-            taken.add(pair.id)
-            moved.add(pair.old_id)
-            _take_over(connection, pair, run_ref)
     former = {pair.old_instance_ref for pair in pairs if pair.old_instance_ref is not None}
-    settle_owners(
-        connection, former | {pair.instance_ref for pair in pairs if pair.instance_ref is not None}
-    )
+    touched = former | {pair.instance_ref for pair in pairs if pair.instance_ref is not None}
+    with totals.kept(connection, touched):
+        for pair in pairs:
+            if pair.old_id not in moved and pair.id not in taken:
+                taken.add(pair.id)
+                moved.add(pair.old_id)
+                _take_over(connection, pair, run_ref)
+    settle_owners(connection, touched)
     remove_unclaimed(connection, former)
     return moved
 

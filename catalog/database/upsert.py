@@ -10,29 +10,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from operator import is_
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, and_, bindparam, case, delete, func, insert, select, update
 
 from catalog.database import models as m
-from catalog.database.arrivals import Arrival, Standing, next_free_id, store_arrivals
+from catalog.database import totals
+from catalog.database.arrivals import Arrival, Standing, store_arrivals
+from catalog.database.insertion import next_free_id
+from catalog.database.owners import chains
+from catalog.database.placing import EntityRows, Placed
 from catalog.database.rows import (
     LEVELS,
-    PARENT_COLUMN,
-    UID_COLUMN,
     Claim,
     Entity,
-    Key,
-    Row,
     differences,
     entity_at,
-    entity_columns,
-    entity_from,
+    finding_values,
     in_chunks,
-    is_record,
-    merged,
-    patient_identity,
-    selected_columns,
     stored_claim,
 )
 from catalog.database.settle import Tallies, remove_unclaimed, settle
@@ -46,7 +41,6 @@ from catalog.entities import (
     StoredFile,
     Study,
 )
-from catalog.findings import Finding
 
 CACHED_ROWS = 20_000
 """How many rows of patients, studies and series, and how many ways to differ from them, the writer
@@ -68,15 +62,6 @@ _NEXT_DIGEST = case(
 """The digest of a file that was read again: without a new one the old stays, if size and time did."""
 
 
-class Placed(NamedTuple):
-    """The rows to which one set of claims belongs, outermost first; `None` where there is none."""
-
-    patient: int | None
-    study: int | None
-    series: int | None
-    instance: int
-
-
 class RowWriter:
     """Writes batches for one run. One at a time may be alive (`Catalogue.writer_lock`).
 
@@ -91,14 +76,13 @@ class RowWriter:
     def __init__(self, run_ref: int, attribute_set_ref: int | None = None) -> None:
         self.run_ref = run_ref
         self.attribute_set_ref = attribute_set_ref
-        self._rows: dict[Level, dict[Key, Row]] = {level: {} for level in LEVELS}
+        self._entities = EntityRows()
         self._standings: dict[Above, Standing] = {}
         self._tallies: Tallies = {}
 
     def forget(self) -> None:
         """Forget all remembered rows, as after a transaction that was rolled back."""
-        for rows in self._rows.values():
-            rows.clear()
+        self._entities.forget()
         self._standings.clear()
         self._tallies.clear()
 
@@ -128,7 +112,7 @@ class RowWriter:
         if not readings:
             return
         self._tallies.clear()  # what follows changes votes that were counted
-        placed = self._place(connection, [r.claims for r in readings], Provenance.HEADER)
+        placed = self._entities.place(connection, [r.claims for r in readings], Provenance.HEADER)
         next_id = next_free_id(connection, m.file)
         new_files, changed_files, file_refs = [], [], []
         for reading, at_rows in zip(readings, placed, strict=True):
@@ -150,6 +134,21 @@ class RowWriter:
                 changed_files.append(values | {"file_id": found[0]})
                 file_refs.append(found[0])
         disputed = self._withdraw(connection, known)
+        former = {instance for _, instance in known.values() if instance is not None}
+        with totals.kept(connection, former | {rows.instance for rows in placed if rows}):
+            self._write_files(connection, new_files, changed_files)
+        self._state_discrepancies(connection, readings, placed, file_refs, disputed)
+        self._store_findings(connection, readings, file_refs)
+        self._settle(connection, disputed)
+        if remove_unclaimed(connection, former):
+            self.forget()
+
+    def _write_files(
+        self,
+        connection: Connection,
+        new_files: Sequence[dict[str, Any]],
+        changed_files: Sequence[dict[str, Any]],
+    ) -> None:
         if new_files:
             connection.execute(insert(m.file), new_files)
         if changed_files:
@@ -160,12 +159,6 @@ class RowWriter:
                 .values({name: bindparam(name) for name in columns} | {"digest": _NEXT_DIGEST}),
                 changed_files,
             )
-        self._state_discrepancies(connection, readings, placed, file_refs, disputed)
-        self._store_findings(connection, readings, file_refs)
-        self._settle(connection, disputed)
-        former = {instance for _, instance in known.values() if instance is not None}
-        if remove_unclaimed(connection, former):
-            self.forget()
 
     def _store_arrivals(
         self,
@@ -215,8 +208,10 @@ class RowWriter:
         if not unknown:
             return
         levels = LEVELS[:-1]
-        refs = self._place_levels(connection, list(unknown.values()), Provenance.HEADER, levels)
-        by_id = {level: {row.id: row for row in self._rows[level].values()} for level in levels}
+        refs = self._entities.place_levels(
+            connection, list(unknown.values()), Provenance.HEADER, levels
+        )
+        by_id = self._entities.by_id(levels)
         for i, above in enumerate(unknown):
             differing: list[tuple[Level, int, tuple[tuple[str, Claim], ...]]] = []
             for level, entity in zip(levels, above, strict=True):
@@ -285,7 +280,7 @@ class RowWriter:
         disputed: dict[Level, set[int]],
     ) -> None:
         stated = []
-        by_id = {level: {row.id: row for row in self._rows[level].values()} for level in LEVELS}
+        by_id = self._entities.by_id()
         for reading, at_rows, file_ref in zip(readings, placed, file_refs, strict=True):
             if reading.claims is None or at_rows is None:
                 continue
@@ -331,7 +326,11 @@ class RowWriter:
         Rows made from headers stay as they are; rows made from records take in what is new.
         """
         self._make_room()
-        return [placed for placed in self._place(connection, claims, Provenance.RECORD) if placed]
+        return [
+            placed
+            for placed in self._entities.place(connection, claims, Provenance.RECORD)
+            if placed
+        ]
 
     def place_entity(
         self,
@@ -343,176 +342,15 @@ class RowWriter:
     ) -> int:
         """Store one entity known from a directory record that may have nothing below it; return its row."""
         self._make_room()
-        self._resolve(connection, level, {(parent, identity): (entity, None)}, Provenance.RECORD)
-        return self._rows[level][(parent, identity)].id
+        key = (parent, identity)
+        self._entities.resolve(connection, level, {key: (entity, None)}, Provenance.RECORD)
+        return self._entities.at(level, key).id
 
     def _make_room(self) -> None:
         # Of rows that are few each file may state something different.
-        if sum(map(len, self._rows.values())) + len(self._standings) > CACHED_ROWS:
+        if len(self._entities) + len(self._standings) > CACHED_ROWS:
             self.forget()
-        self._rows[Level.INSTANCE].clear()
-
-    def _place(
-        self, connection: Connection, claims: Sequence[Claims | None], provenance: Provenance
-    ) -> list[Placed | None]:
-        """Find or make the rows of every entity that the claims name."""
-        refs = self._place_levels(connection, claims, provenance, LEVELS)
-        return [
-            None
-            if refs[Level.INSTANCE][i] is None
-            else Placed(*(refs[level][i] for level in LEVELS))  # type: ignore[arg-type]
-            for i in range(len(claims))
-        ]
-
-    def _place_levels(
-        self,
-        connection: Connection,
-        claims: Sequence[Claims | None],
-        provenance: Provenance,
-        levels: Sequence[Level],
-    ) -> dict[Level, list[int | None]]:
-        """Find or make the rows of every entity that the claims name, level by level; return their ids."""
-        count = len(claims)
-        refs: dict[Level, list[int | None]] = {level: [None] * count for level in levels}
-        parent_level: Level | None = None
-        for level in levels:
-            wanted: dict[Key, tuple[Entity, str | None]] = {}
-            keys: list[Key | None] = [None] * count
-            for i, claim in enumerate(claims):
-                entity = None if claim is None else entity_at(claim, level)
-                if claim is None or entity is None:
-                    continue
-                parent = refs[parent_level][i] if parent_level else None
-                key = (parent, _identity(level, claim))
-                keys[i] = key
-                kind = claim.directory_record_type if level is Level.INSTANCE else None
-                if provenance is Provenance.RECORD and key in wanted:
-                    before, kind_before = wanted[key]
-                    kinds = [k for k in (kind, kind_before) if k is not None]
-                    wanted[key] = merged(level, before, entity), min(kinds, default=None)
-                else:
-                    wanted.setdefault(key, (entity, kind))
-            self._resolve(connection, level, wanted, provenance)
-            rows = self._rows[level]
-            refs[level] = [None if key is None else rows[key].id for key in keys]
-            parent_level = level
-        return refs
-
-    def _resolve(
-        self,
-        connection: Connection,
-        level: Level,
-        wanted: dict[Key, tuple[Entity, str | None]],
-        provenance: Provenance,
-    ) -> None:
-        """Make sure that every wanted key has a remembered row."""
-        rows = self._rows[level]
-        table = m.ENTITY_TABLES[level]
-        unknown = [key for key in wanted if key not in rows]
-        if unknown:
-            rows.update(_load(connection, level, unknown))
-        next_id = next_free_id(connection, table) if any(key not in rows for key in unknown) else 0
-        made = []
-        for key, (entity, record_type) in wanted.items():
-            row = rows.get(key)
-            if row is None:
-                rows[key] = Row(next_id, entity, provenance, False, record_type)
-                values = entity_columns(level, entity) | {
-                    "id": next_id,
-                    "provenance": provenance.value,
-                    "is_disputed": False,
-                }
-                made.append(values | _place_values(level, key, record_type))
-                next_id += 1
-            elif is_record(row):
-                is_header = provenance is Provenance.HEADER
-                best = entity if is_header else merged(level, row.entity, entity)
-                # Of two directories that disagree the smaller type, whichever came first.
-                types = [t for t in (row.record_type, record_type) if t is not None]
-                best_type = record_type if is_header else min(types, default=None)
-                if (best, best_type) == (row.entity, row.record_type) and not is_header:
-                    continue
-                rows[key] = Row(row.id, best, provenance, row.is_disputed, best_type)
-                values = entity_columns(level, best) | {"provenance": provenance.value}
-                if level is Level.INSTANCE:
-                    values["directory_record_type"] = best_type
-                connection.execute(update(table).where(table.c.id == row.id).values(values))
-        if made:
-            connection.execute(insert(table), made)
-
-
-def chains(connection: Connection, instances: Iterable[int]) -> Iterable[tuple[int | None, ...]]:
-    """Yield (patient, study, series, instance) ids for each of the instances."""
-    for chunk in in_chunks(instances):
-        yield from connection.execute(
-            select(
-                m.study.c.patient_ref,
-                m.series.c.study_ref,
-                m.instance.c.series_ref,
-                m.instance.c.id,
-            )
-            .select_from(m.instance.outerjoin(m.series).outerjoin(m.study))
-            .where(m.instance.c.id.in_(chunk))
-        )
-
-
-def finding_values(
-    finding: Finding, run_ref: int, *, file_ref: int | None = None, fileset_ref: int | None = None
-) -> dict[str, Any]:
-    """Return the columns of a finding's row."""
-    return {
-        "run_ref": run_ref,
-        "file_ref": file_ref,
-        "fileset_ref": fileset_ref,
-        "code": finding.code,
-        "severity": finding.severity.value,
-        "place": finding.place,
-        "message": finding.message,
-        "clause": finding.clause,
-        "offset_bytes": finding.offset_bytes,
-    }
-
-
-def _identity(level: Level, claims: Claims) -> str:
-    if level is Level.PATIENT:
-        assert claims.patient is not None
-        return patient_identity(
-            claims.patient, claims.study.study_instance_uid if claims.study else None
-        )
-    return str(getattr(entity_at(claims, level), UID_COLUMN[level]) or "")
-
-
-def _place_values(level: Level, key: Key, record_type: str | None) -> dict[str, Any]:
-    if level is Level.PATIENT:
-        return {"identity": key[1]}
-    values: dict[str, Any] = {PARENT_COLUMN[level]: key[0]}
-    if level is Level.INSTANCE:
-        values["directory_record_type"] = record_type
-    return values
-
-
-def _load(connection: Connection, level: Level, keys: Sequence[Key]) -> dict[Key, Row]:
-    """Return the stored rows of those of `keys` that have one."""
-    table = m.ENTITY_TABLES[level]
-    parent = table.c[PARENT_COLUMN[level]] if level in PARENT_COLUMN else None
-    identity = table.c[UID_COLUMN[level]] if level in UID_COLUMN else table.c.identity
-    first = [table.c.id, table.c.provenance, table.c.is_disputed, identity]
-    if parent is not None:
-        first.append(parent)
-    if level is Level.INSTANCE:
-        first.append(m.instance.c.directory_record_type)
-    columns = selected_columns(level)
-    wanted = set(keys)
-    found: dict[Key, Row] = {}
-    for chunk in in_chunks({key[1] for key in keys}):
-        for row in connection.execute(select(*first, *columns).where(identity.in_(chunk))):
-            key = (row[4] if parent is not None else None, row[3])
-            if key in wanted:
-                kind = row[5] if level is Level.INSTANCE else None
-                found[key] = Row(
-                    row[0], entity_from(level, row[len(first) :]), row[1], row[2], kind
-                )
-    return found
+        self._entities.forget(Level.INSTANCE)
 
 
 def _file_values(stored: StoredFile) -> dict[str, Any]:

@@ -298,17 +298,21 @@ BAD_SQL = 'op.execute("CREATE TABLE extra (x)"); op.execute("INSERT INTO nowhere
 BAD_REFERENCE = """op.execute("INSERT INTO file (root_ref, path, status, first_run_ref, last_run_ref) VALUES (77, 'x', 'ok', 1, 1)")"""
 
 
+PRESENT, KNOWN = opening.HEAD, opening.KNOWN_REVISIONS
+
+
 def next_revision(monkeypatch: pytest.MonkeyPatch, folder: Path, body: str) -> None:
-    """Make this dcat one that needs revision 0003, whose migration does `body`."""
+    """Make this dcat one that needs the revision after its own, whose migration does `body`."""
+    following = f"{int(PRESENT) + 1:04}"
     if not folder.exists():
         shutil.copytree(ROOT / "migrations", folder)
-    (folder / "versions" / "0003_next.py").write_text(
-        f'from alembic import op\nrevision = "0003"\ndown_revision = "0002"\n\n\ndef upgrade():\n    {body}\n',
+    (folder / "versions" / f"{following}_next.py").write_text(
+        f'from alembic import op\nrevision = "{following}"\ndown_revision = "{PRESENT}"\n\n\ndef upgrade():\n    {body}\n',
         encoding="utf-8",
     )
     monkeypatch.setattr(migrate, "migrations_folder", lambda: folder)
-    monkeypatch.setattr(opening, "HEAD", "0003")
-    monkeypatch.setattr(opening, "KNOWN_REVISIONS", ("0001", "0002", "0003"))
+    monkeypatch.setattr(opening, "HEAD", following)
+    monkeypatch.setattr(opening, "KNOWN_REVISIONS", (*KNOWN, following))
 
 
 def test_an_upgrade_backs_up_first(

@@ -18,6 +18,7 @@ from catalog.database.upsert import RowWriter
 from catalog.entities import Claims, Reading
 from tests import tables
 from tests.database.stating import copied, reading, stated, store_records
+from tests.database.test_totals import counted, kept
 
 NOW = "2024-01-31T00:00:00+00:00"
 ROOTS = ("/archive", "/other")
@@ -208,7 +209,8 @@ def test_rows_do_not_tell_their_history(
                             "paths",
                         )
                         drawn = files_of(kinds)
-                        readings = [reading(p, draw(drawn, p), mtime_ns=step) for p in paths]
+                        size = draw(st.sampled_from([0, 100, 2**40]), "size")
+                        readings = [reading(p, draw(drawn, p), size, step) for p in paths]
                         history.store(
                             root,
                             readings,
@@ -224,6 +226,7 @@ def test_rows_do_not_tell_their_history(
                         places = draw(some(history.missing), "pruned")
                         history.prune(places)
             assert health.problems(catalogue) == []
+            assert kept(catalogue.path) == counted(catalogue.path)
         path = copied(empty_catalogue, one)
         store_at_once(path, history, records)
         assert tables.dump(Path(two) / "catalogue.db") == tables.dump(path)

@@ -1,4 +1,4 @@
-"""Selections in SQL find what the same selections find in memory."""
+"""What is selected at each level: SQL of the user's own, lists, and what lies above and below."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import Phase, example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog.attributes import ATTRIBUTES, BY_KEYWORD, Attribute
 from catalog.database import fetch, models, runs
 from catalog.database.catalogue import Catalogue, open_catalogue
 from catalog.database.select import selected_ids, unmatched
 from catalog.database.upsert import RowWriter
-from catalog.entities import Claims, Instance, Level, Patient, Series, Study
+from catalog.entities import Claims, Instance, Level, Patient, Study
 from catalog.errors import DcatError, SelectionError
-from catalog.normal_forms import normal
 from catalog.query.parse import selection
 from catalog.query.selection import Selection
 from tests import tables
@@ -43,175 +41,6 @@ def found(catalogue: Catalogue, level: Level, asked: Selection) -> set[str]:
                 name.table.select().with_only_columns(name).where(name.table.c.id.in_(query))
             ).scalars()
         )
-
-
-# -- the twins -------------------------------------------------------------------------------------
-
-ALPHABET = "aAbB1*?[]()\"'\\^=%_-~,;: üÜß山\n"
-TEXTS = st.none() | st.sampled_from(["", "a", "A", "a*", "[a]", 'a"b', "a'b", "a\\b", "\\", "\\\\", "a\\", "\\a"]) | st.text(ALPHABET, max_size=5)  # fmt: skip
-DATES = st.none() | st.sampled_from(
-    ["", "20231231", "20240101", "20240131", "20240230", "x", "2024.01.31"]
-)
-CLOCKS = st.none() | st.sampled_from(["", "08", "0830", "083000", "083000.0", "083000.50", "083000.500000", "12", "235960", "99"])  # fmt: skip
-MOMENTS = st.none() | st.sampled_from(["", "2024", "202401", "20240131", "2024013108", "20240131083000.5+0100", "20240131083000", "y"])  # fmt: skip
-NUMBERS = st.none() | st.sampled_from(
-    ["", "0", "1", "-1", "007", "7", "2147483647", "9999999999", "1A"]
-)
-DECIMALS = st.none() | st.sampled_from(
-    ["", "0", "-0", "1.5", "1.50", "15E-1", "0.1", "1e-7", "thick"]
-)
-LISTS = st.none() | st.lists(
-    st.sampled_from(["", "A", "B", "AB", "a*", "[A]", '"', "0.5", "1"]), max_size=3
-).map("\\".join)
-UIDS = st.sampled_from([None, "", "1.2", "1.2.3", "1.2.34"])
-
-
-def typed_values(attribute: Attribute) -> st.SearchStrategy[str | None]:
-    """Return texts as they may stand in a file for the attribute."""
-    if attribute.is_multi_valued:
-        return LISTS
-    return {"DA": DATES, "TM": CLOCKS, "DT": MOMENTS, "IS": NUMBERS, "US": NUMBERS, "DS": DECIMALS, "UI": UIDS}.get(attribute.vr, TEXTS)  # fmt: skip
-
-
-KEPT = [a for a in ATTRIBUTES if a.level is not Level.FILE]
-IDENTITY = {
-    "PatientID",
-    "IssuerOfPatientID",
-    "StudyInstanceUID",
-    "SeriesInstanceUID",
-    "SOPInstanceUID",
-}
-
-
-@st.composite
-def archives(draw: st.DrawFn) -> list[Claims]:
-    """Draw the claims of a few instances; those of one patient, study or series agree on it."""
-
-    def entity(kind: type, level: Level, **identity: str) -> object:
-        values, raw = {}, []
-        for attribute in KEPT:
-            if attribute.level is level and attribute.keyword not in IDENTITY:
-                value, text = normal(
-                    attribute.vr, attribute.is_multi_valued, draw(typed_values(attribute))
-                )
-                values[attribute.column] = value
-                if text is not None:
-                    raw.append((attribute.keyword, text))
-        return kind(**values, **identity, raw=tuple(sorted(raw)))
-
-    claims = []
-    for p in range(draw(st.integers(1, 2))):
-        patient = entity(
-            Patient,
-            Level.PATIENT,
-            patient_id=draw(st.sampled_from(["P", "[P]", "p*", "'P"])) + str(p),
-        )
-        for t in range(draw(st.integers(1, 2))):
-            study = entity(Study, Level.STUDY, study_instance_uid=f"1.{p}.{t}")
-            series = entity(Series, Level.SERIES, series_instance_uid=f"1.{p}.{t}.1")
-            for i in range(draw(st.integers(1, 2))):
-                instance = entity(Instance, Level.INSTANCE, sop_instance_uid=f"1.{p}.{t}.1.{i}")
-                claims.append(Claims(patient, study, series, instance, "IMAGE"))
-    if draw(st.booleans()):
-        claims.append(
-            Claims(
-                None,
-                None,
-                None,
-                entity(Instance, Level.INSTANCE, sop_instance_uid="1.9"),
-                "PALETTE",
-            )
-        )
-    return claims
-
-
-RANGES = st.sampled_from(["20240101-20240131", "20240101-", "-20240101", "0830-12", "083000.5-", "-0830", "2024-2024", "20240131-20240131"])  # fmt: skip
-PATTERNS = st.text("aAbB*?[]\"'\\^=ü山1 ", max_size=5) | st.sampled_from(["", '""', "*", "**", "?*", "*?", "[a]*", "*\\*", '*"*', "a\\b", "A\\B", "1.2,1.2.3"])  # fmt: skip
-
-
-@st.composite
-def asked_keys(draw: st.DrawFn) -> list[str]:
-    """Draw one to three KEYWORD=VALUE texts, as a user may type them."""
-    keys = []
-    for _ in range(draw(st.integers(1, 3))):
-        attribute = draw(st.sampled_from(KEPT))
-        stored = typed_values(attribute).map(lambda text: text or "")
-        keys.append(f"{attribute.keyword}={draw(stored | stored | PATTERNS | RANGES)}")
-    return keys
-
-
-def same_in_both(template: Path, claims: list[Claims], keys: list[list[str]]) -> None:
-    """Hold the SQL twin to the one in memory for each of the selections that are well formed."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        open_catalogue(copied(template, folder)) as catalogue,
-    ):
-        store(catalogue, [reading(f"{i}", each) for i, each in enumerate(claims)])
-        for typed in keys:
-            try:
-                asked = selection(typed)
-            except SelectionError:
-                continue
-            matching = [each for each in claims if asked.matches(each)]
-            instances = {str(each.instance.sop_instance_uid) for each in matching}
-            assert found(catalogue, Level.INSTANCE, asked) == instances, typed
-            placed = [each for each in matching if each.study]
-            assert found(catalogue, Level.SERIES, asked) == {
-                each.series.series_instance_uid for each in placed
-            }, typed
-            assert found(catalogue, Level.STUDY, asked) == {
-                each.study.study_instance_uid for each in placed
-            }, typed
-            assert found(catalogue, Level.PATIENT, asked) == {
-                each.patient.patient_id for each in placed
-            }, typed
-            paths = {str(i) for i, each in enumerate(claims) if asked.matches(each)}
-            assert found(catalogue, Level.FILE, asked) == paths, typed
-
-
-@settings(max_examples=60, phases=[Phase.explicit, Phase.reuse, Phase.generate])
-@given(archives(), st.lists(asked_keys(), min_size=6, max_size=12))
-def test_sql_finds_what_memory_finds(
-    empty_catalogue: Path, claims: list[Claims], keys: list[list[str]]
-) -> None:
-    same_in_both(empty_catalogue, claims, keys)
-
-
-@pytest.mark.parametrize(
-    ("column", "stored", "typed"),
-    [
-        ("ImageType", "ORIGINAL\\PRIMARY", "ORIGINAL\\PRIMARY"),
-        ("ImageType", "ORIGINAL\\PRIMARY", "PRIMARY"),
-        ("ImageType", "ORIGINAL\\\\AXIAL", "*"),
-        ("ImageType", 'A"\\B', '*"'),
-        ("PixelSpacing", "0.5\\0.5", "0.5\\0.5"),
-        ("OtherPatientIDs", "A\\B\\C", "A\\C"),
-        ("PatientName", "Ａ＝Ｂ", "ａ＝ｂ"),
-    ],
-)
-def test_odd_values_are_alike_in_both(
-    empty_catalogue: Path, column: str, stored: str, typed: str
-) -> None:
-    same_in_both(
-        empty_catalogue, [stated(**{BY_KEYWORD[column].column: stored})], [[f"{column}={typed}"]]
-    )
-
-
-@given(
-    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
-    st.text("*?[]^-", max_size=4),
-)
-@example("a", "[^a]")
-@settings(max_examples=40)
-def test_wildcards_are_alike_in_both(empty_catalogue: Path, text: str, pattern: str) -> None:
-    typed = [[f"{keyword}={value}"] for keyword in ("PatientID", "InstitutionAddress", "PatientName", "SoftwareVersions") for value in (pattern, text, f"*{text}", f"{text[:2]}*{pattern}")]  # fmt: skip
-    values = {
-        "patient_id": text.strip(),
-        "institution_address": text,
-        "patient_name": text,
-        "software_versions": text,
-    }
-    same_in_both(empty_catalogue, [stated(**values)], typed)
 
 
 # -- SQL of the user's own, and lists --------------------------------------------------------------
@@ -408,6 +237,53 @@ def test_no_condition_does_anything_but_select_or_fail(
         assert sorted(p.name.partition("-")[0] for p in Path(folder).iterdir())[0] == "catalogue.db"
 
 
+# -- selections together, and levels ------------------------------------------------------------------
+
+
+def test_two_lists_must_both_name_an_instance(filled: Catalogue) -> None:
+    both = selection(listed=["1.2.3.2", "/archive/a/1"]) & selection(listed=["1.2.3.2.1.2", "1.2.3.1.2"])  # fmt: skip
+    assert found(filled, Level.FILE, both) == {"b/2"}
+    assert found(filled, Level.STUDY, both) == {"1.2.3.2"}
+    assert found(filled, Level.PATIENT, both) == {"P2"}
+    none = selection(listed=["1.2.3.1"]) & selection(listed=["1.2.3.2"])
+    assert all(found(filled, level, none) == set() for level in EVERY)
+
+
+@pytest.mark.parametrize(
+    ("keys", "studies", "files"),
+    [
+        (["Modality!=MR"], "1.2.3.1 1.2.3.2", "a/1 b/1 b/2 palette"),
+        (["ModalitiesInStudy!=MR"], "1.2.3.2", "b/1 b/2 palette"),
+        (["ModalitiesInStudy=MR"], "1.2.3.1", "a/1 a/2"),
+        (["ModalitiesInStudy=CT\\MR"], "1.2.3.1", "a/1 a/2"),
+        (["ModalitiesInStudy=MR", "Modality=CT"], "1.2.3.1", "a/1"),
+        (["NumberOfStudyRelatedSeries>1"], "1.2.3.1", "a/1 a/2"),
+        (["NumberOfSeriesRelatedInstances=2"], "1.2.3.2", "b/1 b/2"),
+        (["NumberOfPatientRelatedInstances=2", "InstanceNumber>=2"], "1.2.3.2", "b/2"),
+        (["SOPClassesInStudy=1.2.3"], "", ""),
+        (["TransferSyntaxUID=1.2.840.10008.1.2.1", "Modality=MR"], "1.2.3.1", "a/2"),
+        (["TransferSyntaxUID!=1.2.840.10008.1.2.1"], "", ""),
+        (["Modality=MR", "InstanceNumber=1"], "", ""),
+    ],
+)
+def test_what_a_study_has_as_a_whole_and_what_one_thing_below_it_has(
+    filled: Catalogue, keys: list[str], studies: str, files: str
+) -> None:
+    assert found(filled, Level.STUDY, selection(keys)) == set(studies.split())
+    assert found(filled, Level.FILE, selection(keys)) == set(files.split())
+
+
+def test_an_instance_fits_if_one_of_its_files_does(catalogue: Catalogue) -> None:
+    other = "1.2.840.10008.1.2.4.70"
+    one, two = reading("1", stated()), reading("2", stated())
+    store(catalogue, [one, two._replace(file=two.file._replace(transfer_syntax_uid=other))])
+    asked = selection([f"TransferSyntaxUID={other}"])
+    assert found(catalogue, Level.FILE, asked) == {"2"}
+    assert found(catalogue, Level.INSTANCE, asked) == {"1.2.3.1.1.1"}
+    none = selection([f"TransferSyntaxUID={other}", "TransferSyntaxUID!=1.2.840.10008.1.2.4.70"])
+    assert found(catalogue, Level.INSTANCE, none) == set()
+
+
 # -- what no file holds yet ------------------------------------------------------------------------
 
 
@@ -437,6 +313,14 @@ def test_a_study_of_which_only_its_record_is_known_is_found_with_its_patient(
     asked = selection(["StudyDate=20240131"])
     assert found(catalogue, Level.STUDY, asked) == {"1.5"}
     assert found(catalogue, Level.PATIENT, asked) == {"P1"}
+
+    for words, fits in (("doe", False), ("P1", True), ("thorax p1", True), ("thorax head", False)):
+        with catalogue.write() as connection:
+            connection.execute(models.study.update().values(words="thorax"))
+        asked = selection(words=[words])
+        assert found(catalogue, Level.STUDY, asked) == ({"1.5"} if fits else set()), words
+        assert found(catalogue, Level.PATIENT, asked) == ({"P1"} if fits else set()), words
+        assert found(catalogue, Level.SERIES, asked) == set()
 
 
 @pytest.mark.parametrize("level", EVERY, ids=str)

@@ -1,0 +1,71 @@
+"""Inserting many rows, as fast as the driver takes them.
+
+Values go to the driver as they are: through SQLAlchemy's dictionaries they cost half as much again
+as the insertion itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from json.encoder import encode_basestring_ascii as _quoted
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, select
+
+VARIABLES = 999
+"""Parameters that any SQLite takes in one statement."""
+
+
+def next_free_id(connection: Connection, table: Any) -> int:
+    """Return the next free id: safe, as there is one writer, and ten times faster than asking after."""
+    return int(connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()) + 1
+
+
+def json_object(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return what `json.dumps` makes of texts by name, in a third of the time."""
+    return f"{{{', '.join(f'{_quoted(name)}: {_quoted(text)}' for name, text in pairs)}}}"
+
+
+def insert_rows(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    rows: list[tuple[Any, ...]],
+    unless_there: Sequence[str] = (),
+) -> int:
+    """Insert rows whose values the driver takes; return how many were not there already."""
+    if not rows:
+        return 0
+    sql = (
+        f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+    )
+    if unless_there:
+        sql += f" ON CONFLICT ({', '.join(unless_there)}) DO NOTHING"
+    return connection.exec_driver_sql(sql, rows).rowcount
+
+
+def insert_entities(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Insert rows of patients, studies, series or instances, which all have the same columns.
+
+    Many rows go in one statement: whenever a statement's trigger begins to write, FTS5 writes out
+    what it has gathered, which for single rows takes ten times as long as the rows themselves.
+    """
+    if not rows:
+        return
+    columns = tuple(rows[0])
+    objects = [i for i, name in enumerate(columns) if name in ("raw", "attributes")]
+    size = VARIABLES // len(columns)
+    for start in range(0, len(rows), size):
+        values: list[Any] = []
+        some = rows[start : start + size]
+        for row in some:
+            of_row = [row[name] for name in columns]
+            for i in objects:
+                of_row[i] = json.dumps(of_row[i]) if of_row[i] else None
+            values += of_row
+        place = f"({', '.join('?' * len(columns))})"
+        sql = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {', '.join([place] * len(some))}"
+        connection.exec_driver_sql(sql, tuple(values))
