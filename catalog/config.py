@@ -7,6 +7,18 @@ lock_timeout_s = 60
 jobs = 4
 follow_links = false
 attributes = ["PatientAge", "RequestAttributesSequence.RequestedProcedureID", "00191008"]
+
+[audit]
+folder = "/etc/dcat/audits"
+source_id = "archive-1.radiology.example.org"
+
+[import]
+name = "{PatientID}/{StudyDate}_{StudyInstanceUID}/{SOPInstanceUID}.dcm"
+
+[media]
+institution = "General Hospital, Radiology"
+contact = "1 Main Street, Springfield"
+privacy_notice = "For the patient and the doctors who treat the patient."
 """
 
 from __future__ import annotations
@@ -15,13 +27,13 @@ import difflib
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
 from catalog.errors import ConfigError
+from catalog.shapes import frozen
 
 if TYPE_CHECKING:
     from catalog.attributes import Further
@@ -32,10 +44,16 @@ _KEYS: dict[str, type] = {
     "index.jobs": int,
     "index.follow_links": bool,
     "index.attributes": list,
+    "audit.folder": str,
+    "audit.source_id": str,
+    "import.name": str,
+    "media.institution": str,
+    "media.contact": str,
+    "media.privacy_notice": str,
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Config:
     """What the user configured; `None` where nothing was said."""
 
@@ -45,9 +63,19 @@ class Config:
     attributes: tuple[str, ...] = ()
     """Attributes that are kept beside those of every catalogue, as the user writes them."""
     lock_timeout_s: int | None = None
+    audit_folder: Path | None = None
+    """Folder of the user's own audits; a relative one lies beside the configuration file."""
+    institution: str = ""
+    """Who hands media out, for the pages of `dcat export --pdi`."""
+    contact: str = ""
+    privacy_notice: str = ""
+    audit_source_id: str = ""
+    """Which system audit messages come from (Audit Source ID); empty for the machine's name."""
+    import_name: str | None = None
+    """Template of the names that `dcat import --copy-to` gives."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where the catalogue is, and who said so."""
 
@@ -109,7 +137,28 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
         values.get("index.follow_links"),
         tuple(attributes),
         values.get("lock_timeout_s"),
+        _beside(path, values.get("audit.folder")),
+        values.get("media.institution", ""),
+        values.get("media.contact", ""),
+        values.get("media.privacy_notice", ""),
+        values.get("audit.source_id", ""),
+        values.get("import.name"),
     )
+
+
+def _beside(path: Path, folder: str | None) -> Path | None:
+    """Return the folder that the configuration file at `path` names.
+
+    Raises
+    ------
+    ConfigError
+        If its name is empty.
+    """
+    if folder is None:
+        return None
+    if not folder.strip():
+        raise ConfigError(f"In the configuration file {path}, audit.folder must name a folder.")
+    return path.parent / Path(folder).expanduser()
 
 
 def asked(config: Config, environment: Mapping[str, str] = os.environ) -> tuple[Further, ...]:

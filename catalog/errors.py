@@ -8,7 +8,8 @@
     │   ├── SchemaTooOld            needs `dcat db upgrade`
     │   ├── SchemaTooNew            written by a later dcat
     │   ├── CatalogueBusy           another dcat is writing
-    │   └── QueryError              an SQL statement was refused or failed
+    │   └── QueryError              an SQL statement was stopped or failed
+    │       └── StatementError      exit code 2; the statement is wrong, or does not only read
     ├── HeaderError                 one file's header (kept as that file's status, seldom seen)
     │   ├── NotDicom
     │   └── TruncatedHeader
@@ -19,6 +20,7 @@
     ├── PathError                   a path that the user named: missing, not readable, not a folder
     ├── ArchiveError                a ZIP, tar or gzip file, or a member of it (also an OSError)
     ├── SelectionError              exit code 2; carries the term
+    │   └── UnknownKeyword          an attribute that the catalogue does not keep
     └── ExportError
         ├── DestinationNotEmpty
         ├── SourceChanged
@@ -119,7 +121,13 @@ class CatalogueBusy(CatalogueError):
 
 
 class QueryError(CatalogueError):
-    """An SQL statement was refused or failed."""
+    """An SQL statement was stopped or failed."""
+
+
+class StatementError(QueryError):
+    """An SQL statement is wrong, lacks a parameter, or does more than read."""
+
+    exit_code = 2
 
 
 class HeaderError(DcatError):
@@ -202,6 +210,25 @@ class SelectionError(DcatError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class UnknownKeyword(SelectionError):
+    """A name of no attribute that the catalogue keeps.
+
+    `near` is the keyword that is probably meant; `is_sure` says that it differs by no letter, or is
+    commonly called so.
+    """
+
+    def __init__(self, name: str, near: str | None = None, is_sure: bool = False) -> None:
+        super().__init__(name, name)
+        self.name, self.near, self.is_sure = name, near, is_sure
+
+    def __str__(self) -> str:
+        hint = f" Did you mean {self.near}?" if self.near else ""
+        return (
+            f"{self.name[:100]!r} is not a keyword that the catalogue keeps.{hint} "
+            "To have another attribute kept, add it to `attributes` under [index] in the configuration file and index again."
+        )
 
 
 class ExportError(DcatError):

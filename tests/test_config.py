@@ -28,6 +28,10 @@ def written(folder: Path, text: str) -> dict[str, str]:
         ("[index]\nattributes = []", Config()),
         ('[index]\nattributes = ["PatientAge", "x"]', Config(attributes=("PatientAge", "x"))),
         ('database = "ä.db"', Config(database="ä.db")),
+        (
+            '[media]\ninstitution = "Ä"\ncontact = "B"\nprivacy_notice = "C"',
+            Config(institution="Ä", contact="B", privacy_notice="C"),
+        ),
     ],
 )
 def test_what_a_file_says(tmp_path: Path, text: str, config: Config) -> None:
@@ -51,6 +55,8 @@ def test_what_a_file_says(tmp_path: Path, text: str, config: Config) -> None:
         ("[index]\nattributes = [1]", "index.attributes must be a list of names"),
         ("[index]\nattribute = ['PatientAge']", "Did you mean index.attributes?"),
         ("index = 3", "unknown key 'index'"),
+        ("[media]\ncontact = 5", "media.contact must be of type str"),
+        ("[media]\ninstituion = 'A'", "Did you mean media.institution?"),
         ("database = ", "cannot be read"),
         ("= = =", "cannot be read"),
     ],

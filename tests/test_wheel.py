@@ -43,8 +43,13 @@ def test_wheel_has_migrations_and_audits_and_nothing_foreign(wheel: Path) -> Non
     assert "catalog/database/migrations/versions/0001_first_schema.py" in names
     assert "catalog/database/migrations/views/0001.sql" in names
     assert "catalog/database/migrations/versions/0002_configured_attributes.py" in names
-    assert "catalog/database/migrations/views/0002.sql" in names
+    assert "catalog/database/migrations/versions/0003_words_and_totals.py" in names
+    assert "catalog/database/migrations/views/0003.sql" in names
+    assert "catalog/database/migrations/versions/0004_exports_that_go_on.py" in names
+    assert "catalog/database/migrations/views/0004.sql" in names
     assert "catalog/audits/volumes.sql" in names
+    assert {"catalog/reporting/page.html.jinja", "catalog/reporting/page.css"} <= names
+    assert "catalog/exporting/pages/pages.css" in names
     assert "catalog/py.typed" in names
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.startswith("dicom_dcat-")} == {"catalog"}
@@ -79,6 +84,6 @@ def test_installed_wheel_does_the_main_job_from_another_folder(wheel: Path, tmp_
     assert found.stdout.count("\n") == 6
     dcat("export", "media", "--db", "here.db")
     assert (elsewhere / "media" / "DICOMDIR").is_file()
-    assert "as its DICOMDIR says" in dcat("verify", "--media", "media").stderr
+    assert "as its DICOMDIR and its manifest say" in dcat("verify", "--media", "media").stderr
     assert "volumes" in dcat("audit").stdout
     assert "# The schema" in dcat("db", "schema").stdout

@@ -78,7 +78,7 @@ def audit(
             "--timeout", metavar="SECONDS", min=0.1, help="Stop an audit after so long."
         ),
     ] = 600.0,
-    output: Annotated[Format, declared.Option("--output", "-o")] = Format.TABLE,
+    output: options.Output = Format.TABLE,
     db: options.Db = None,
 ) -> int:
     """Ask questions that archives should be asked: what is wrong, and what is there.

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from catalog.cli import options
+from catalog.cli import declared, options
 from catalog.cli.render import Format
 
 if TYPE_CHECKING:
     from catalog.attributes import Further
     from catalog.database.runs import RunRow
 
-app = typer.Typer(
-    help="The catalogue itself: where it is, whether it is sound, backups and upgrades.",
-    no_args_is_help=True,
-)
 
-
-@app.command("info")
 def info(db: options.Db = None) -> int:
     """Say which catalogue is in use, why, and what it holds."""
     from catalog import config
-    from catalog.cli.render import counted, say, size_text, write_rows
+    from catalog.cli.render import write_rows
+    from catalog.cli.saying import counted, say, size_text
     from catalog.database import attribute_sets, health, runs
     from catalog.database.catalogue import HEAD, open_catalogue
 
@@ -77,26 +71,27 @@ def info(db: options.Db = None) -> int:
 
 
 def _attribute_text(attribute: Further, lacking: int) -> str:
-    from catalog.cli.render import counted
+    from catalog.cli.saying import counted
 
     if not lacking:
         return f"{attribute.column}: every file was read with it"
     return f"{attribute.column}: {counted(lacking, 'file was', 'files were')} read without it; see dcat index --reread-attributes"
 
 
-@app.command("runs")
 def runs(
     number: Annotated[
-        int | None, typer.Argument(metavar="[ID]", help="Show this run alone, with all it counted.")
+        int | None,
+        declared.Argument(metavar="[ID]", help="Show this run alone, with all it counted."),
     ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", min=1, help="How many runs, the latest first.")
+        int, declared.Option("--limit", min=1, help="How many runs, the latest first.")
     ] = 20,
-    output: Annotated[Format, typer.Option("--output", "-o")] = Format.TABLE,
+    output: options.Output = Format.TABLE,
     db: options.Db = None,
 ) -> int:
     """List the runs: what dcat did to the catalogue, when, and how it ended; or show one."""
-    from catalog.cli.render import say, write_rows
+    from catalog.cli.render import write_rows
+    from catalog.cli.saying import say
     from catalog.database import runs as kept
     from catalog.errors import SelectionError
 
@@ -168,10 +163,9 @@ def _duration(seconds: int | None) -> str | None:
     return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
 
 
-@app.command("check")
 def check(db: options.Db = None) -> int:
     """Check that the catalogue is sound. Exit code 4 if it is not."""
-    from catalog.cli.render import counted, say
+    from catalog.cli.saying import counted, say
     from catalog.database import health
 
     with options.opened(db) as catalogue:
@@ -183,13 +177,14 @@ def check(db: options.Db = None) -> int:
     return 4 if found else 0
 
 
-@app.command("backup")
 def backup(
-    target: Annotated[Path, typer.Argument(metavar="FILE", help="A file that does not exist yet.")],
+    target: Annotated[
+        Path, declared.Argument(metavar="FILE", help="A file that does not exist yet.")
+    ],
     db: options.Db = None,
 ) -> int:
     """Copy the catalogue to a file, whole, also while others use it."""
-    from catalog.cli.render import say
+    from catalog.cli.saying import say
     from catalog.database.migrate import backup as run
 
     with options.opened(db) as catalogue:
@@ -198,11 +193,10 @@ def backup(
     return 0
 
 
-@app.command("upgrade")
 def upgrade(db: options.Db = None) -> int:
     """Bring the catalogue to the schema of this dcat; a backup is made first."""
     from catalog import config
-    from catalog.cli.render import say
+    from catalog.cli.saying import say
     from catalog.database.migrate import upgrade as run
     from catalog.errors import CatalogueMissing
 
@@ -218,10 +212,48 @@ def upgrade(db: options.Db = None) -> int:
     return 0
 
 
-@app.command("schema")
-def schema() -> int:
-    """Describe all tables and views, as Markdown."""
-    from catalog.database.schema_doc import markdown
+def datasette_metadata(db: options.Db = None) -> int:
+    """Write metadata for Datasette as JSON: titles, descriptions, units, and the audits as queries.
 
-    typer.echo(markdown(), nl=False)
+    `dcat db datasette-metadata > metadata.json`, then `datasette -m metadata.json` with the
+    catalogue's file.
+    """
+    import json
+
+    from catalog.cli.datasette import metadata
+
+    with options.opened(db) as catalogue:
+        sys.stdout.write(json.dumps(metadata(catalogue), ensure_ascii=False, indent=2) + "\n")
     return 0
+
+
+def schema(
+    diagram: Annotated[
+        bool,
+        declared.Option(
+            "--diagram", help="Only the tables' keys and how they refer to each other."
+        ),
+    ] = False,
+) -> int:
+    """Describe all tables and views, as Markdown."""
+    if diagram:
+        from catalog.database.sql_descriptions import diagram as markdown
+    else:
+        from catalog.database.schema_doc import markdown
+
+    sys.stdout.write(markdown())
+    return 0
+
+
+app = declared.Group(
+    "The catalogue itself: where it is, whether it is sound, backups and upgrades.",
+    {
+        "info": info,
+        "runs": runs,
+        "check": check,
+        "backup": backup,
+        "upgrade": upgrade,
+        "datasette-metadata": datasette_metadata,
+        "schema": schema,
+    },
+)

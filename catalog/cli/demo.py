@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from catalog.cli import declared
 
 
 def demo(
     folder: Annotated[
         Path | None,
-        typer.Argument(
+        declared.Argument(
             metavar="[FOLDER]",
             help="A new or empty folder for the catalogues and the File-set.",
             show_default="a new temporary folder",
@@ -25,7 +25,7 @@ def demo(
     """
     import tempfile
 
-    from catalog.cli.render import say
+    from catalog.cli.saying import say
     from catalog.errors import DestinationNotEmpty, PathError
 
     if folder is None:
@@ -75,7 +75,7 @@ def _run(sentence: str, arguments: list[str]) -> int:
     import sys
 
     from catalog.cli.main import main
-    from catalog.cli.render import say
+    from catalog.cli.saying import say
 
     say()
     say(f"# {sentence}")
@@ -111,7 +111,7 @@ def _compare(first: Path, second: Path) -> bool:
 
     Where a file has no value and a directory must have one, any value will do.
     """
-    from catalog.cli.render import say
+    from catalog.cli.saying import say
 
     say()
     say(

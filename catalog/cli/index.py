@@ -6,9 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from catalog.cli import options
+from catalog.cli import declared, options, typed_line
 
 if TYPE_CHECKING:
     from catalog.database.catalogue import Catalogue
@@ -30,24 +28,24 @@ class Journal(StrEnum):
 def index(
     paths: Annotated[
         list[Path],
-        typer.Argument(
+        declared.Argument(
             metavar="PATH...", help="Folders (or files) to index, with everything below."
         ),
     ],
     db: options.Db = None,
     jobs: Annotated[
         int | None,
-        typer.Option(
+        declared.Option(
             "--jobs", "-j", min=1, help="Processes that read headers.", show_default="cores"
         ),
     ] = None,
     full: Annotated[
         bool,
-        typer.Option("--full", help="Read unchanged files again too.", rich_help_panel=_READ),
+        declared.Option("--full", help="Read unchanged files again too.", rich_help_panel=_READ),
     ] = False,
     reread_attributes: Annotated[
         bool,
-        typer.Option(
+        declared.Option(
             "--reread-attributes",
             help="Read unchanged files again that were read before an attribute was added to the configuration.",
             rich_help_panel=_READ,
@@ -55,7 +53,7 @@ def index(
     ] = False,
     follow_links: Annotated[
         bool | None,
-        typer.Option(
+        declared.Option(
             "--follow-links/--no-follow-links",
             help="Follow links to folders.",
             show_default="no",
@@ -64,18 +62,19 @@ def index(
     ] = None,
     archives: Annotated[
         bool,
-        typer.Option(
+        declared.Option(
             "--archives/--no-archives",
             help="Look into .zip, .tar (.gz, .bz2, .xz) and .dcm.gz files.",
             rich_help_panel=_LOOK,
         ),
     ] = True,
     journal: Annotated[
-        Journal, typer.Option(help="Journal of a new catalogue; 'delete' for network file systems.")
+        Journal,
+        declared.Option(help="Journal of a new catalogue; 'delete' for network file systems."),
     ] = Journal.WAL,
     digest: Annotated[
         bool,
-        typer.Option(
+        declared.Option(
             "--digest",
             help="Read all files to their end, store their SHA-256, and find those that changed although size and time did not.",
             rich_help_panel=_READ,
@@ -83,7 +82,7 @@ def index(
     ] = False,
     prune: Annotated[
         bool,
-        typer.Option(
+        declared.Option(
             "--prune",
             help="Then delete what the catalogue knows of files that are missing; asks first.",
             rich_help_panel=_PRUNE,
@@ -91,7 +90,7 @@ def index(
     ] = False,
     older_than: Annotated[
         float | None,
-        typer.Option(
+        declared.Option(
             "--older-than",
             metavar="DAYS",
             min=0,
@@ -101,7 +100,7 @@ def index(
     ] = None,
     dry_run: Annotated[
         bool,
-        typer.Option(
+        declared.Option(
             "--dry-run",
             help="List what --prune would delete, and do nothing, not even index.",
             rich_help_panel=_PRUNE,
@@ -109,7 +108,7 @@ def index(
     ] = False,
     yes: Annotated[
         bool,
-        typer.Option(
+        declared.Option(
             "--yes",
             help="Do not ask; needed for folders that are empty or do not exist.",
             rich_help_panel=_PRUNE,
@@ -117,7 +116,7 @@ def index(
     ] = False,
     watch: Annotated[
         bool,
-        typer.Option(
+        declared.Option(
             "--watch",
             help="Go on with what changes, until Ctrl-C. Needs the package watchfiles.",
             rich_help_panel=_WATCH,
@@ -125,7 +124,7 @@ def index(
     ] = False,
     poll: Annotated[
         bool,
-        typer.Option(
+        declared.Option(
             "--poll",
             help="Look for changes every few seconds, for network file systems.",
             rich_help_panel=_WATCH,
@@ -133,7 +132,7 @@ def index(
     ] = False,
     every: Annotated[
         float | None,
-        typer.Option(
+        declared.Option(
             "--every",
             metavar="MINUTES",
             min=0.01,
@@ -143,7 +142,7 @@ def index(
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Write the counts as JSON to standard output.")
+        bool, declared.Option("--json", help="Write the counts as JSON to standard output.")
     ] = False,
 ) -> int:
     """Bring the catalogue in step with folders: new, changed, moved and missing files.
@@ -158,7 +157,7 @@ def index(
     from catalog import config
     from catalog.cli.index_prune import dry_prune, prune_after, refuse_absent
     from catalog.cli.index_watch import index_and_watch
-    from catalog.cli.render import path_text, say
+    from catalog.cli.saying import path_text, say
     from catalog.errors import SelectionError
     from catalog.indexing import Counts, Settings, Workers
 
@@ -250,7 +249,7 @@ def _index(
     import time
 
     from catalog.cli import index_summary, progress
-    from catalog.cli.render import counted, say
+    from catalog.cli.saying import counted, say
     from catalog.cli.stopping import stoppable
     from catalog.indexing import Interrupted
     from catalog.indexing import index as run
@@ -260,7 +259,7 @@ def _index(
         with stoppable() as stop, progress.shown() as listener:
             total = _count(paths) if sys.stderr.isatty() else None
             counts = run(
-                catalogue, paths, settings, options.typed(), total, listener, stop, workers
+                catalogue, paths, settings, typed_line.typed(), total, listener, stop, workers
             )
     except Interrupted as exc:
         last = f" The last that was stored is {exc.last_stored}." if exc.last_stored else ""

@@ -47,7 +47,8 @@ def dry_prune(
     from itertools import chain
 
     from catalog.cli import options
-    from catalog.cli.render import Format, counted, say, write_rows
+    from catalog.cli.render import Format, write_rows
+    from catalog.cli.saying import counted, say
     from catalog.indexing import newly_gone, plan, prunable
 
     with options.opened(db) as catalogue:
@@ -92,8 +93,8 @@ def prune_after(
     """
     import typer
 
-    from catalog.cli import options, progress
-    from catalog.cli.render import counted, say
+    from catalog.cli import progress, typed_line
+    from catalog.cli.saying import counted, say
     from catalog.cli.stopping import stoppable
     from catalog.database.pruning import Toll
     from catalog.errors import PathError
@@ -123,7 +124,7 @@ def prune_after(
             done = prune(
                 catalogue,
                 agreed,
-                options.typed(),
+                typed_line.typed(),
                 follow_links=settings.follow_links,
                 listener=listener,
                 stop=stop,
@@ -152,7 +153,7 @@ def _would_go(toll: Toll) -> str:
 
 
 def _amounts(toll: Toll) -> str:
-    from catalog.cli.render import counted
+    from catalog.cli.saying import counted
 
     parts = [
         counted(toll.files, "missing file"),

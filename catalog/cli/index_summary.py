@@ -21,7 +21,7 @@ _WORDS = {
 
 
 def summary(counts: Counts, elapsed_s: float) -> None:
-    from catalog.cli.render import counted, say
+    from catalog.cli.saying import counted, say
 
     rate = f", {counts.files / elapsed_s:,.0f} a second" if elapsed_s > 0.1 else ""
     say(
@@ -52,7 +52,7 @@ def summary(counts: Counts, elapsed_s: float) -> None:
 
 def lacking(counts: Counts) -> None:
     """Say how many files were read before an attribute was added to the configuration, if any were."""
-    from catalog.cli.render import counted, say
+    from catalog.cli.saying import counted, say
 
     if counts.lacking:
         names = ", ".join(sorted(counts.lacking))
@@ -64,7 +64,7 @@ def lacking(counts: Counts) -> None:
 
 def in_short(counts: Counts) -> str:
     """Return what a run did in one line: `3 files: 2 new, 1 changed`."""
-    from catalog.cli.render import counted
+    from catalog.cli.saying import counted
 
     names = ("new", "changed", "unchanged", "returned", "missing", "moved")
     parts = [f"{counts.done[name]:,} {name}" for name in names if counts.done[name]]

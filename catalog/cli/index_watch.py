@@ -25,9 +25,9 @@ def index_and_watch(
 
     That is how a watch ends, so the exit code is 0 then; 130 if it cut an index run short.
     """
-    from catalog.cli import options, progress
+    from catalog.cli import progress, typed_line
     from catalog.cli.index_summary import in_short
-    from catalog.cli.render import counted, path_text, say
+    from catalog.cli.saying import counted, path_text, say
     from catalog.cli.stopping import stoppable
     from catalog.indexing import Watching, watch
 
@@ -42,7 +42,9 @@ def index_and_watch(
         say(
             f"Watching {', '.join(path_text(path) for path in paths)} for {path_text(catalogue.path)}; Ctrl-C ends it."
         )
-        watched = watch(catalogue, paths, settings, watching, options.typed(), listener, stop, told)
+        watched = watch(
+            catalogue, paths, settings, watching, typed_line.typed(), listener, stop, told
+        )
     say(f"{counted(watched.runs, 'run')}; {in_short(watched.counts)}.")
     return INTERRUPTED if watched.was_cut_short else 0
 

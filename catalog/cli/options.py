@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from catalog.cli import declared, typed_line
+from catalog.cli.render import Format
 
 if TYPE_CHECKING:
     from catalog.attributes import Further
@@ -30,6 +31,11 @@ Db = Annotated[
         help="The catalogue: a file or sqlite:/// URL.",
         show_default="DCAT_DB, the configuration, the user data folder",
     ),
+]
+FORMATS = "table, json, ndjson, csv, csv-excel (for spreadsheets: no text becomes a formula or number) or tsv."
+Output = Annotated[
+    Format,
+    declared.Option("--output", "-o", metavar="FORMAT", help=FORMATS),
 ]
 PatientIds = Annotated[
     list[str] | None,
@@ -201,18 +207,20 @@ def selection(
 
 def _not_kept(unknown: UnknownKeyword) -> str:
     """Return what is wrong with a name of no attribute that is kept; DICOM may know it, or one like it."""
+    from catalog.database import columns
     from catalog.dicom import asking, dictionary
-    from catalog.errors import ConfigError
 
     name = unknown.name.strip()
-    try:
-        meant = asking.further_named(name).keyword
-    except ConfigError:
-        near = dictionary.nearest(name)
-        if near is None or near == unknown.near or unknown.is_sure:
-            return str(unknown)
-        return f"{name!r} is not a keyword that the catalogue keeps. Did you mean {near}? The catalogue does not keep that either; to have it kept, add it to `attributes` under [index] in the configuration file and index again."
-    return f"{meant} is an attribute of DICOM, but this catalogue does not keep it. To have it kept, add it to `attributes` under [index] in the configuration file and index again (`dcat index --reread-attributes`)."
+    if not any(map(str.isalnum, name)):
+        return f"{name[:100]!r} names no attribute. Write KEYWORD=VALUE, such as Modality=CT."
+    if (fact := columns.fact_of_files(name)) is not None:
+        return f'{fact} is no attribute of DICOM but a fact about files, and is asked for in SQL: `dcat find files --sql "SELECT file_ref FROM v_file WHERE {fact} = …"`.'
+    if (lacking := asking.not_kept(name)) is not None:
+        return lacking
+    near = dictionary.nearest(name)
+    if near is None or near == unknown.near or unknown.is_sure:
+        return str(unknown)
+    return f"{name!r} is not a keyword that the catalogue keeps. Did you mean {near}? The catalogue does not keep that either; to have it kept, add it to `attributes` under [index] in the configuration file and index again."
 
 
 def _kept(db: str | None) -> tuple[Further, ...]:

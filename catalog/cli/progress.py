@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from catalog.cli.render import plain, say
+from catalog.cli.saying import plain, say
 from catalog.events import Event, Finished, Listener, Noticed, Progress, Started
 
 

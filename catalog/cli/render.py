@@ -31,6 +31,7 @@ class Format(StrEnum):
     JSON = "json"
     NDJSON = "ndjson"
     CSV = "csv"
+    CSV_EXCEL = "csv-excel"
     TSV = "tsv"
 
 
@@ -41,6 +42,7 @@ class FindFormat(StrEnum):
     JSON = "json"
     NDJSON = "ndjson"
     CSV = "csv"
+    CSV_EXCEL = "csv-excel"
     TSV = "tsv"
     PARQUET = "parquet"
     DICOM_JSON = "dicom-json"
@@ -73,6 +75,10 @@ def write_rows(
             writer = csv.writer(out, lineterminator="\n")
             writer.writerow(columns)
             writer.writerows(["" if cell is None else cell for cell in row] for row in counted)
+        case Format.CSV_EXCEL:
+            from catalog.cli import spreadsheet
+
+            spreadsheet.write(columns, counted, out)
         case Format.TSV:
             out.write("\t".join(columns) + "\n")
             for row in counted:

@@ -28,10 +28,16 @@ def report(
         ),
     ] = False,
     rows: Annotated[
-        int, declared.Option("--rows", min=0, max=1000, help="How many rows of each audit to show.")
+        int,
+        declared.Option(
+            "--rows", metavar="N", min=0, max=1000, help="How many rows of each audit to show."
+        ),
     ] = 10,
     timeout: Annotated[
-        float, declared.Option(min=0.1, help="Seconds after which an audit is stopped.")
+        float,
+        declared.Option(
+            "--timeout", metavar="SECONDS", min=0.1, help="Stop an audit after so long."
+        ),
     ] = 600.0,
     force: Annotated[bool, declared.Option("--force", help="Replace FILE if it exists.")] = False,
     db: options.Db = None,

@@ -76,7 +76,7 @@ def save(
 
 
 def list_(
-    output: Annotated[Format, declared.Option("--output", "-o")] = Format.TABLE,
+    output: options.Output = Format.TABLE,
     db: options.Db = None,
 ) -> int:
     """List the saved selections."""

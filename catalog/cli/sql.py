@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,9 @@ MOST_BYTES = 1_000_001
 
 TABLE_CHARACTERS = 32_000_000
 """How much text a table lays out at once; the other forms write row by row."""
+
+_DICOM_DATE = re.compile(r"'(?:19|20)\d{6}'")
+"""A date as DICOM writes it, which the catalogue does not."""
 
 
 def sql(
@@ -39,7 +43,7 @@ def sql(
             "--shell", help="Ask one statement after the other, with completion and history."
         ),
     ] = False,
-    output: Annotated[Format, declared.Option("--output", "-o")] = Format.TABLE,
+    output: options.Output = Format.TABLE,
     parameter: Annotated[
         list[str] | None,
         declared.Option(
@@ -128,6 +132,8 @@ def ask(
         )
     elif form is Format.TABLE:
         say(counted(count, "row") + ".")
+        if count == 0 and any(map(_DICOM_DATE.search, (text, *map(repr, parameters.values())))):
+            say("Dates are stored as text with hyphens, such as '2024-01-31'.")
 
 
 class First:

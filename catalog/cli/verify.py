@@ -60,7 +60,20 @@ def verify(
     from catalog.verifying import verify_roots, verify_selection
 
     chosen = options.selection(
-        patient, study, series, instance, modality, date, accession, key, where, sql, listed, db, words, exact
+        patient,
+        study,
+        series,
+        instance,
+        modality,
+        date,
+        accession,
+        key,
+        where,
+        sql,
+        listed,
+        db,
+        words,
+        exact,
     )
     named = [str(path) for path in paths or () if str(path).startswith("@")]
     paths = [path for path in paths or () if str(path) not in named]
@@ -73,9 +86,13 @@ def verify(
         raise SelectionError("Name folders or a selection, not both.")
     with options.opened(db) as catalogue, progress.shown() as listener:
         if chosen.is_everything:
-            result = verify_roots(catalogue, paths or (), typed_line.typed(), listener, digest=digest)
+            result = verify_roots(
+                catalogue, paths or (), typed_line.typed(), listener, digest=digest
+            )
         else:
-            result = verify_selection(catalogue, chosen, typed_line.typed(), listener, digest=digest)
+            result = verify_selection(
+                catalogue, chosen, typed_line.typed(), listener, digest=digest
+            )
     write_rows(("State", "Path", "Detail"), result.differences, output)
     parts = [f"{result.counts['same']:,} as catalogued"]
     parts += [

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 
 from catalog.attributes import Further
+from catalog.shapes import field, frozen, mutable
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """How to index.
 
@@ -57,7 +57,7 @@ _DONE = (
 )
 
 
-@dataclass(slots=True)
+@mutable
 class Counts:
     """What a run met and did.
 

@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol, cast
 
 from catalog.entities import Reading, Status, StoredFile
 from catalog.errors import ArchiveError
-from catalog.files.archives import HEAD_BYTES, Archive, Format, format_of, opened
+from catalog.files.archives import Archive, Format, format_of, head_bytes, opened
 from catalog.files.member_stream import MemberStream
 from catalog.files.members import Member, MemberKind
 from catalog.files.paths import SEPARATOR, on_disk
@@ -39,14 +39,16 @@ def read_archive(
 
     Never raises. A file that has the name of an archive and is none is read as any other. All
     members have the modification time of the archive. Each member is read to its end, so its
-    checksum and size are proved, but for those of a plain tar archive, which has no checksums.
+    checksum and size are proved, but for those of a plain tar archive
+    or an ISO image, which have no checksums.
     """
     for attempt in (1, 2):
         try:
             with open(on_disk(root, path), "rb", buffering=0) as opened_file:  # noqa: PTH123
                 file = cast(BinaryIO, opened_file)
                 before = os.fstat(file.fileno())
-                kind = format_of(path.rpartition("/")[2], file.read(HEAD_BYTES))
+                name = path.rpartition("/")[2]
+                kind = format_of(name, file.read(head_bytes(name)))
                 if kind is None:
                     return [reader.read(root, path)]
                 own = StoredFile(path, before.st_size, before.st_mtime_ns, Status.ARCHIVE)
@@ -134,7 +136,8 @@ class _Reader:
         stream: MemberStream,
         stored: StoredFile,
     ) -> Reading:
-        if format_of(member.name.rpartition("/")[2], _head(stream)) is not None:
+        name = member.name.rpartition("/")[2]
+        if format_of(name, _head(stream, head_bytes(name))) is not None:
             reason = "an archive in an archive, which dcat does not open"
             finding = Finding(
                 "archive-nested",
@@ -155,15 +158,15 @@ class _Reader:
         )
         if self._with_digest:
             return reading._replace(file=reading.file._replace(digest=stream.digest()))
-        if kind is not Format.TAR:
+        if kind.has_checksums:
             stream.drain()
         return reading
 
 
-def _head(stream: MemberStream) -> bytes:
+def _head(stream: MemberStream, count: int) -> bytes:
     """Return the first bytes of a member, and go back to its beginning."""
     head = b""
-    while len(head) < HEAD_BYTES and (more := stream.read(HEAD_BYTES - len(head))):
+    while len(head) < count and (more := stream.read(count - len(head))):
         head += more
     stream.seek(0)
     return head

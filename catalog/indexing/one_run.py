@@ -6,7 +6,6 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 from catalog.database import attribute_sets, roots, runs, stored_files
 from catalog.database.catalogue import Catalogue
@@ -25,6 +24,7 @@ from catalog.indexing.pool import CHUNK_FILES, Chunk, Workers
 from catalog.indexing.proving import Proof
 from catalog.indexing.reading import How
 from catalog.indexing.stopping import Stop
+from catalog.shapes import frozen
 
 BATCH_FILES = 1000
 """Fewest files of a transaction, but for the last."""
@@ -53,7 +53,7 @@ _READ = frozenset(
 """What a plain file is that was read and is there."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Means:
     """What a run works with: who hears of it, who may stop it, and who reads, if that is settled."""
 

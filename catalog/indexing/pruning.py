@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -21,6 +20,7 @@ from catalog.files.opening import Opener, Source
 from catalog.files.paths import absolute_text, from_text, split_member
 from catalog.files.walk import Kind, walk, walk_runs_at
 from catalog.indexing.stopping import Interrupted, Stop
+from catalog.shapes import frozen
 
 BATCH_FILES = 1000
 """Files a transaction."""
@@ -28,7 +28,7 @@ BATCH_FILES = 1000
 STAGE = "Pruning"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Suspicion:
     """A folder whose files may be out of sight rather than gone.
 
@@ -44,7 +44,7 @@ class Suspicion:
         return f"{self.place.root_path.rstrip('/')}/{self.place.below}".rstrip("/") or "/"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """What pruning would do.
 
@@ -63,7 +63,7 @@ class Plan:
     suspicions: tuple[Suspicion, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pruned:
     """What pruning did: `there` are files whose rows were kept, as they are back or out of reach."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from io import FileIO
 from typing import BinaryIO
@@ -21,6 +20,7 @@ from catalog.files.paths import is_archive_name, on_disk
 from catalog.fileset.records import record_type_for
 from catalog.findings import Finding, Severity
 from catalog.indexing.members import read_archive
+from catalog.shapes import frozen
 
 _TRANSFER_SYNTAX_UID = 0x00020010
 _IMPLEMENTATION_CLASS_UID = 0x00020012
@@ -29,7 +29,7 @@ _IMPLEMENTATION_VERSION_NAME = 0x00020013
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class How:
     """How files are read.
 

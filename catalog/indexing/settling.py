@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from catalog.files.paths import from_text
+from catalog.shapes import mutable
 
 Stamp = tuple[int, int] | str | None
 """What is at a path: size and time of a file, `folder`, `unknown`, or `None` for nothing."""
@@ -24,7 +24,7 @@ def stamp_of(path: str) -> Stamp:
     return "folder" if stat.S_ISDIR(status.st_mode) else (status.st_size, status.st_mtime_ns)
 
 
-@dataclass(slots=True)
+@mutable
 class _Waiting:
     since_s: float
     stamp: Stamp

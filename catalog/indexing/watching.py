@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from catalog.database.catalogue import Catalogue
@@ -24,6 +23,7 @@ from catalog.indexing.counting import Counts, Settings
 from catalog.indexing.journey import check_path, index, index_changes
 from catalog.indexing.settling import Settling
 from catalog.indexing.stopping import Stop
+from catalog.shapes import field, frozen, mutable, replace
 
 LOOK_S = 0.5
 """How often the folders and the clock are looked at while nothing happens."""
@@ -32,7 +32,7 @@ RETRY_S = 10.0
 """How long to wait before trying again what another process or a missing folder stands against."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watching:
     """How to watch.
 
@@ -52,7 +52,7 @@ class Watching:
     poll_s: float | None = None
 
 
-@dataclass(slots=True)
+@mutable
 class Watched:
     """What a watch did until it was stopped.
 

@@ -174,6 +174,17 @@ def test_groups_without_a_value(dcat: Dcat, db: Path) -> None:
     assert dcat(*arguments, "--patient", "nobody").err == "Nothing in the catalogue fits.\n"
 
 
+def test_advice_where_nothing_fits(dcat: Dcat, db: Path) -> None:
+    said = "Modality is written in capitals: CT."
+    for arguments in (("--modality", "ct"), ("series", "--modality", "ct", "-o", "json"), ("--group-by", "year", "--modality", "ct")):  # fmt: skip
+        assert (
+            dcat("find", *arguments, "--db", db).err == f"Nothing in the catalogue fits.\n{said}\n"
+        )
+    counted = dcat("find", "--count", "--modality", "ct", "--db", db)
+    assert (counted.out, counted.err) == ("0\n", f"{said}\n")
+    assert said not in dcat("find", "--modality", "CT", "--offset", "1000", "--db", db).err
+
+
 def test_groups_in_order_and_part(dcat: Dcat, db: Path) -> None:
     def dates(*arguments: str) -> list[str]:
         said = dcat("find", "--group-by", "StudyDate", *arguments, "-o", "ndjson", "--db", db)

@@ -209,7 +209,10 @@ def test_export_of_a_file_that_changed(odd: Path, dcat: Dcat) -> None:
         builders.write(odd / "archive" / f"IM{number}", **values_of(number))
     assert dcat("index", odd / "archive", "--db", odd / "c.db", "-j", "1").code == 0
     (odd / "archive/IM2").write_bytes(b"changed")
-    said = said_well(dcat("export", odd / "out", "--db", odd / "c.db"), 3)
+    said = said_well(dcat("export", odd / "out", "--db", odd / "c.db"), 1)
+    assert f"  changed  {odd.parent}/{TEXT}/archive/IM2: " in said.err
+    assert not (odd / "out").exists()
+    said = said_well(dcat("export", "--as-found", odd / "out", "--db", odd / "c.db"), 3)
     assert f"  failed  {odd.parent}/{TEXT}/archive/IM2: " in said.err
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from catalog.cli.main import main
 from tests import builders
+from tests.cli.conftest import Dcat
 
 
 @pytest.fixture
@@ -123,3 +124,24 @@ def test_closed_standard_streams_are_no_obstacle(tmp_path: Path, closed: str) ->
     with closing(sqlite3.connect(tmp_path / "c.db")) as raw:
         assert raw.execute("SELECT count(*) FROM instance").fetchone() == (2,)
         assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_facts_about_files_are_asked_for_in_sql(dcat: Dcat, db: Path) -> None:
+    for name, fact in (("Status", "Status"), ("size", "SizeBytes"), ("PATH", "Path")):
+        said = dcat("find", "files", "-k", f"{name}=x", "--db", db)
+        assert said.code == 2
+        assert f"WHERE {fact} = …" in said.err
+    query = "SELECT file_ref FROM v_file WHERE Status = 'ok'"
+    assert int(dcat("find", "files", "--count", "--sql", query, "--db", db).out) > 0
+
+
+def test_an_attribute_that_is_not_kept_is_no_slip_of_another(dcat: Dcat, db: Path) -> None:
+    for arguments in (("--columns", "PatientAge"), ("--sort", "patientage"), ("--group-by", "PatientAge"), ("-k", "PatientAge=1")):  # fmt: skip
+        said = dcat("find", *arguments, "--db", db)
+        assert said.code == 2
+        assert said.err.startswith("dcat: PatientAge is an attribute of DICOM, but this catalogue does not keep it.")  # fmt: skip
+
+
+def test_a_value_without_a_name(dcat: Dcat, db: Path) -> None:
+    said = dcat("find", "-k", "=x", "--db", db)
+    assert (said.code, said.err) == (2, "dcat: '' names no attribute. Write KEYWORD=VALUE, such as Modality=CT.\n")  # fmt: skip

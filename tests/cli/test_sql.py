@@ -180,3 +180,12 @@ def test_ctrl_c_ends_a_query(db: Path) -> None:
         _, said = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "Traceback" not in said
+
+
+def test_a_date_as_dicom_writes_it_finds_nothing_and_is_told_of(dcat: Dcat, db: Path) -> None:
+    said = "Dates are stored as text with hyphens, such as '2024-01-31'.\n"
+    query = "SELECT * FROM v_study WHERE StudyDate = "
+    assert dcat("sql", f"{query}'20240131'", "--db", db).err == f"0 rows.\n{said}"
+    assert dcat("sql", f"{query}:d", "-p", "d=20240131", "--db", db).err == f"0 rows.\n{said}"
+    assert said not in dcat("sql", f"{query}'1999-01-31'", "--db", db).err
+    assert said not in dcat("sql", "SELECT '20240131'", "--db", db).err

@@ -218,7 +218,7 @@ class Terminal:
     def types(self, text: str) -> None:
         os.write(self._ours, text.encode())
 
-    def waits_for(self, pattern: str, timeout_s: float = 20) -> str:
+    def waits_for(self, pattern: str, timeout_s: float = 60) -> str:
         """Return what is shown from now on until `pattern` is in it, without colours."""
         import select
 

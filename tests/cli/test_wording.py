@@ -27,7 +27,10 @@ COMMANDS = [
         ("demo",),
     ),
     *(("dicomdir", name) for name in ("show", "check", "create", "add", "remove", "diff")),
-    *(("db", name) for name in ("info", "runs", "check", "backup", "upgrade", "schema")),
+    *(
+        ("db", name)
+        for name in ("info", "runs", "check", "backup", "upgrade", "schema", "datasette-metadata")
+    ),
 ]
 
 

@@ -64,12 +64,24 @@ def first(tmp_path: Path) -> Path:
 
 def contents(path: Path) -> dict[str, list[dict[str, Any]]]:
     """Return all rows of revision 0001's tables and views, without what later revisions add."""
-    added = {"attributes", "attribute_set_ref", "words", "LinkedPatientID", "LinkedIssuerOfPatientID"}
+    added = {
+        "attributes",
+        "attribute_set_ref",
+        "words",
+        "LinkedPatientID",
+        "LinkedIssuerOfPatientID",
+    }
     added |= {f"{level.value.capitalize()}Attributes" for level in models.ENTITY_TABLES}
     with closing(sqlite3.connect(path)) as raw:
         raw.row_factory = sqlite3.Row
         names = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")]  # fmt: skip
-        later = ("alembic_version", "attribute_set", "series_total", "saved_selection", "patient_link")
+        later = (
+            "alembic_version",
+            "attribute_set",
+            "series_total",
+            "saved_selection",
+            "patient_link",
+        )
         return {
             name: [{k: row[k] for k in dict(row) if k not in added} for row in raw.execute(f"SELECT * FROM {name}")]
             for name in names
