@@ -31,7 +31,7 @@ DICOMDIRS = {
     "shared": ("filesets/dcmtk-mixed/DICOMDIR", "process-dcm/tests/DICOMDIR"),
     "pydicom": ("dicomdirtests/DICOMDIR", "dicomdirtests/TINY_ALPHA/DICOMDIR"),
 }
-FOLDERS = {"shared": SHARED_DATA, "pydicom": PYDICOM}
+FOLDERS = {"shared": SHARED_DATA.resolve(), "pydicom": PYDICOM.resolve()}
 
 Found = dict[str, list[dict[str, Any]]]
 

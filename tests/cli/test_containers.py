@@ -123,7 +123,7 @@ def test_a_source_that_is_not_as_indexed_fails_alone(kind: str, dcat: Dcat, tmp_
     db = tmp_path / "c.db"
     assert dcat("index", tmp_path / "archive", "--db", db, "-j", "1").code == 0
     write(files[1], SOPInstanceUID="1.2.3.77")
-    said = dcat("export", f"--{kind}", tmp_path / f"a.{kind}", "--db", db)
+    said = dcat("export", "--as-found", f"--{kind}", tmp_path / f"a.{kind}", "--db", db)
     assert said.code == 3
     assert "holds another instance" in said.err
     assert len(names_in(tmp_path / f"a.{kind}")) == 2
@@ -137,7 +137,7 @@ def test_all_sources_gone(kind: str, dcat: Dcat, tmp_path: Path) -> None:
     assert dcat("index", tmp_path / "archive", "--db", db, "-j", "1").code == 0
     for path in files:
         path.unlink()
-    said = dcat("export", f"--{kind}", tmp_path / f"a.{kind}", "--db", db)
+    said = dcat("export", "--as-found", f"--{kind}", tmp_path / f"a.{kind}", "--db", db)
     assert said.code == 3
     assert "No file could be copied" in said.err
     assert not (tmp_path / f"a.{kind}").exists()
@@ -236,7 +236,7 @@ def test_an_interrupted_export_is_visibly_unfinished(
     os.mkfifo(files[-1])
     here = str(Path(__file__).parents[2])
     with subprocess.Popen(
-        [sys.executable, "-m", "catalog", "export", f"--{kind}", f"a.{kind}", "--db", "c.db"],
+        [sys.executable, "-m", "catalog", "export", "--as-found", f"--{kind}", f"a.{kind}", "--db", "c.db"],
         cwd=tmp_path, env=dict(os.environ) | {"PYTHONPATH": here},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
@@ -249,7 +249,7 @@ def test_an_interrupted_export_is_visibly_unfinished(
         process.communicate(timeout=60)
     assert not (tmp_path / f"a.{kind}").exists()
     assert not zipfile.is_zipfile(tmp_path / f"a.{kind}.part")
-    again = dcat("export", f"--{kind}", tmp_path / f"a.{kind}", "--db", db)
+    again = dcat("export", "--as-found", f"--{kind}", tmp_path / f"a.{kind}", "--db", db)
     assert again.code == 1
     assert f"a.{kind}.part is there" in again.err
 

@@ -45,7 +45,7 @@ def test_ctrl_c_at_any_moment(empty_catalogue: Path, tmp_path: Path, many: Path)
         runs = len(rows(db, "SELECT id FROM run"))
         with dcat("index", many, "--db", db, "-j", "2") as process:
             soon(lambda n=runs: len(rows(db, "SELECT id FROM run")), runs + 1)
-            time.sleep(moments.uniform(0, 0.5))
+            time.sleep(moments.uniform(0, 0.12))
             interrupt(process)
             out, said = process.communicate(timeout=60)
         assert process.returncode in (0, 130)
