@@ -217,4 +217,11 @@ def run() -> None:
             reconfigure(
                 errors="backslashreplace"
             )  # a terminal that lacks a letter must not end the run
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _reader_has_gone()
+    # All is done and said; that Python takes a moment to end is nothing to interrupt.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)

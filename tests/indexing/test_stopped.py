@@ -56,7 +56,8 @@ def test_ctrl_c_at_any_moment(empty_catalogue: Path, tmp_path: Path, many: Path)
         count, last = rows(db, "SELECT count(*), max(path) FROM file")[0]
         assert count >= before[0]
         (outcome,) = rows(db, "SELECT outcome FROM run ORDER BY id DESC LIMIT 1")[0]
-        if process.returncode == 130:
+        # A signal that comes when all is stored, and only the summary is missing, finds a run that is done.
+        if process.returncode == 130 and outcome != "done":
             stopped += 1
             assert outcome == "interrupted"
             told = re.search(
