@@ -49,7 +49,7 @@ def test_ctrl_c_at_any_moment(empty_catalogue: Path, tmp_path: Path, many: Path)
             interrupt(process)
             out, said = process.communicate(timeout=60)
         assert process.returncode in (0, 130)
-        assert "Traceback" not in said
+        assert "Traceback" not in said, said
         assert out == ""
         with open_catalogue(db) as catalogue:
             assert health.problems(catalogue) == []
@@ -64,8 +64,10 @@ def test_ctrl_c_at_any_moment(empty_catalogue: Path, tmp_path: Path, many: Path)
                 r"Stopped after ([\d,]+) files?\.(?: The last that was stored is (.+?)\. )?", said
             )
             assert told is not None, said
-            assert int(told[1].replace(",", "")) == count
+            # It may not have come as far as a run before it.
+            assert int(told[1].replace(",", "")) <= count
             if count > before[0]:
+                assert int(told[1].replace(",", "")) == count
                 assert told[2] == f"{many}/{last}"
         else:
             assert outcome == "done"
