@@ -41,7 +41,8 @@ from catalog.entities import Level
 from catalog.normal_forms import fold, words
 from catalog.query import parse
 
-PER_SERIES = 33
+PER_SERIES = 60
+"""As in the archives of `corpus.py`."""
 GOAL_S, AUDIT_GOAL_S = 0.05, 10.0
 MODALITIES = ("CT", "MR", "US", "CR", "PT", "DX", "MG")
 PLACES = ("General Hospital", "St. Mary's Clinic", "Universitätsklinik Zürich", "Centre Médical")
