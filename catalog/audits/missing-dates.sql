@@ -2,7 +2,7 @@
 -- Group: Dates and attributes
 -- Columns: Attribute: StudyDate or PatientBirthDate; PatientID, IssuerOfPatientID: the patient; StudyInstanceUID: the study, empty for the birth date of a patient who has an ID; Studies: how many studies are concerned; FirstStudyDate: date of the first of them
 -- Tags: problem, note
--- Description: A study without Study Date, or a patient without birth date, in all files. Both are Type 2: they may be empty where they are not known. Such a study is found by no selection by date, and namesakes cannot be told apart.
+-- Description: A study without Study Date, or a patient without birth date, in all files. Both are Type 2: they may be empty where they are not known. A patient who is known from a DICOMDIR alone does not count, as its records seldom have birth dates. Such a study is found by no selection by date, and namesakes cannot be told apart.
 -- Action: Nothing if the files were anonymised; otherwise have the source system fill them in.
 SELECT
   'StudyDate' AS Attribute,
@@ -27,7 +27,7 @@ SELECT
   (SELECT count(*) FROM study t WHERE t.patient_ref = p.id),
   (SELECT coalesce(min(t.study_date), '') FROM study t WHERE t.patient_ref = p.id AND t.study_date <> '')
 FROM patient p
-WHERE coalesce(p.patient_birth_date, '') = '' AND coalesce(p.raw ->> 'PatientBirthDate', '') = ''
+WHERE p.provenance = 'header' AND coalesce(p.patient_birth_date, '') = '' AND coalesce(p.raw ->> 'PatientBirthDate', '') = ''
   AND (:since = 0 OR EXISTS (
     SELECT 1 FROM study t JOIN series s ON s.study_ref = t.id JOIN instance i ON i.series_ref = s.id JOIN file f ON f.instance_ref = i.id
     WHERE t.patient_ref = p.id AND f.last_run_ref > :since
