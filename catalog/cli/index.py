@@ -152,12 +152,13 @@ def index(
     """
     import json
     import os
-    from contextlib import closing
+    from contextlib import ExitStack, closing
 
     from catalog import config
     from catalog.cli.index_prune import dry_prune, prune_after, refuse_absent
     from catalog.cli.index_watch import index_and_watch
     from catalog.cli.saying import path_text, say
+    from catalog.cli.stopping import undisturbed
     from catalog.errors import SelectionError
     from catalog.indexing import Counts, Settings, Workers
 
@@ -187,6 +188,7 @@ def index(
         # Before the catalogue is sought: a mistyped folder is not a catalogue that is lacking.
         _refuse_absent(paths)
     with (
+        ExitStack() as last,
         closing(Workers(1 if watch else settings.jobs, early=True)) as workers,
         options.opened(db, create=not prune, journal=journal.value) as catalogue,
     ):
@@ -203,6 +205,7 @@ def index(
             print(json.dumps(counts.as_dict() | {"seconds": round(elapsed_s, 3)} | gone, indent=2))  # noqa: T201
         else:
             say(f"The catalogue is {path_text(catalogue.path)}.")
+        last.enter_context(undisturbed())
     failed = sum(counts.by_status[status] for status in ("unreadable", "truncated", "incomplete"))
     return 3 if failed or counts.done["unlisted"] or counts.done["emptied"] else 0
 
