@@ -141,7 +141,7 @@ class _Reading:
         self._stack = ExitStack()
         origin = self._content.origin
         if isinstance(origin, tuple):
-            self._stream = Stretch(*origin, self._content.size_bytes)  # type: ignore[assignment]
+            self._stream = Stretch(*origin, self._content.size_bytes)  # type: ignore[assignment]  # a raw stream, of which only read is used
         else:
             try:
                 self._stream = self._stack.enter_context(origin).stream

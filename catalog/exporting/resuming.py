@@ -339,7 +339,7 @@ def _digest(opening: AbstractContextManager[Opened]) -> str | None:
     """Return the digest of a source; `None` if it cannot be read, which making the copy will tell."""
     try:
         with opening as source:
-            return hashlib.file_digest(source.stream, "sha256").hexdigest()  # type: ignore[arg-type]
+            return hashlib.file_digest(source.stream, "sha256").hexdigest()  # type: ignore[arg-type]  # has readinto; typeshed asks for getbuffer, too
     except OSError:
         return None
 

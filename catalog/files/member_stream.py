@@ -93,7 +93,7 @@ class MemberStream(io.RawIOBase):
         self._position += len(data)
         return data
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # io gives a memoryview; typeshed says any buffer
         """Fill `buffer` with the following bytes; return how many."""
         data = self.read(len(buffer))
         buffer[: len(data)] = data

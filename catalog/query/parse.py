@@ -130,7 +130,7 @@ def terms(things: Iterable[Asked], manner: Manner = PLAIN) -> tuple[Term, ...]:
             f"{count:,} different conditions are asked at once, more than {MAX_TERMS}. Say what they have in common."
         )
     return tuple(
-        Term(attribute, tuple(dict.fromkeys(matchers)), is_negated, time)  # type: ignore[arg-type]
+        Term(attribute, tuple(dict.fromkeys(matchers)), is_negated, time)  # type: ignore[arg-type]  # the key's last part widens the tuple's types
         for (attribute, time, is_negated, _), matchers in found.items()
     )
 
