@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from catalog.shapes import field, frozen
@@ -34,10 +35,26 @@ class Declared:
 
 @frozen
 class Group:
-    """Commands under one name; `commands` by their own names, in the order of `--help`."""
+    """Commands under one name.
+
+    Attributes
+    ----------
+    commands:
+        By their own names, in the order of `--help`: the function, or where it stands in
+        `catalog.cli` as `module.function`, so that one command does not load what another needs.
+    """
 
     help: str
-    commands: Mapping[str, Callable[..., Any]]
+    commands: Mapping[str, Callable[..., Any] | str]
+
+    def command(self, name: str) -> Callable[..., Any] | None:
+        """Return the function of the command `name`, `None` if there is none."""
+        found = self.commands.get(name)
+        if not isinstance(found, str):
+            return found
+        module, function = found.split(".")
+        command: Callable[..., Any] = getattr(import_module(f"catalog.cli.{module}"), function)
+        return command
 
 
 def Option(*names: str, **said: Any) -> Declared:
@@ -86,6 +103,8 @@ def group_for_typer(group: Group) -> typer.Typer:
     import typer
 
     app = typer.Typer(help=group.help, no_args_is_help=True)
-    for name, command in group.commands.items():
+    for name in group.commands:
+        command = group.command(name)
+        assert command is not None
         app.command(name)(for_typer(command))
     return app

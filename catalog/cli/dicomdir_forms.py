@@ -69,7 +69,7 @@ def _amount(each: Described, told: bool) -> str:
 
 def _label(each: Described) -> list[str]:
     """Return what tells a record from its siblings, escaped."""
-    from catalog.maintaining.describing import key_text
+    from catalog.fileset.texts import key_text
 
     record = each.record
     tags = {
@@ -122,7 +122,7 @@ def _dumped(line: Line) -> str:
 
 def json_record(each: Described) -> dict[str, Any]:
     """Return one record for JSON; keys in the DICOM JSON Model (PS3.18 F.2)."""
-    from catalog.maintaining.describing import encodings_of
+    from catalog.fileset.texts import encodings_of
     from catalog.maintaining.modelling import json_model
 
     components = each.record.file_components
@@ -177,7 +177,7 @@ def xml_lines(shown: Shown) -> Iterator[str]:
     """Yield an XML document: nested `DirectoryRecord` elements, keys in the Native DICOM Model (PS3.19 A.1)."""
     from xml.sax.saxutils import quoteattr
 
-    from catalog.maintaining.describing import encodings_of
+    from catalog.fileset.texts import encodings_of
     from catalog.maintaining.modelling import legal_in_xml, native_xml
 
     def attribute(name: str, value: object) -> str:

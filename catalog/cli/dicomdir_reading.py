@@ -8,15 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 from catalog.cli import declared
+from catalog.cli.dicomdir_options import Medium
 from catalog.cli.render import Format
-
-Medium = Annotated[
-    Path,
-    declared.Argument(
-        metavar="PATH",
-        help="A DICOMDIR, the folder of a medium that has one, or a ZIP, tar or ISO file that holds one.",
-    ),
-]
 
 
 class ShowFormat(StrEnum):

@@ -30,7 +30,7 @@ def say_left_out(left_out: Sequence[LeftOut]) -> None:
 
 
 def say_findings(findings: Sequence[Finding]) -> None:
-    from catalog.cli.import_ import show_findings
+    from catalog.cli.findings_shown import show_findings
 
     if findings:
         show_findings(list(findings), every=False)

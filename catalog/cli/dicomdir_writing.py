@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from catalog.cli import declared
-from catalog.cli.dicomdir_reading import Medium
+from catalog.cli.dicomdir_options import Charset, IconSize, Medium, Private
 from catalog.cli.dicomdir_saying import (
     SHOWN,
     say_backup,
@@ -14,7 +14,6 @@ from catalog.cli.dicomdir_saying import (
     say_left_out,
     say_repairs,
 )
-from catalog.cli.export import Charset, IconSize, Private
 from catalog.cli.new_uid import new_uid
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ def create_(
     from catalog.errors import FileSetError, SelectionError
     from catalog.fileset.file_id import is_file_set_id
     from catalog.fileset.tree import walk
-    from catalog.maintaining import create, plan_creation, undo_renames
+    from catalog.maintaining import create, plan_creation
     from catalog.maintaining.creating import refused
 
     if file_set_id is not None and not is_file_set_id(file_set_id):
@@ -140,6 +139,8 @@ def create_(
         others = (rename, replace, partial, dry_run, file_set_id, descriptor, profile, icons)
         if any(others) or charset is not Charset.SOURCE or private is not Private.REFUSE:
             raise SelectionError("--undo-rename goes with no other option.")
+        from catalog.maintaining import undo_renames
+
         back, backup = undo_renames(folder)
         for old, new in back:
             print(f"{plain(old)}\t{plain(new)}")  # noqa: T201

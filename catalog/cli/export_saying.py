@@ -123,7 +123,7 @@ def show_left_out(plan: Plan) -> None:
 
 def show_outcome(outcome: Outcome) -> None:
     """Say what failed, what was noticed, and what stands where."""
-    from catalog.cli.import_ import show_findings
+    from catalog.cli.findings_shown import show_findings
 
     for item, why in outcome.failed:
         say(f"  failed  {_source(item)}: {why}")

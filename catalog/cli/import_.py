@@ -10,10 +10,7 @@ from catalog.cli import declared, disclosures, options, typed_line
 from catalog.cli.render import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from catalog.database.patient_links import Link
-    from catalog.findings import Finding
     from catalog.importing import Imported, Order
     from catalog.indexing.reading import FileReader
 
@@ -287,28 +284,6 @@ def _summary(imported: Imported, every: bool) -> None:
         say(f"  Records and headers differ in {counted(len(imported.differences), 'value')}.")
     elif imported.read and imported.has_directory:
         say("  Records and headers say the same.")
+    from catalog.cli.findings_shown import show_findings
+
     show_findings(imported.findings, every)
-
-
-def show_findings(findings: Sequence[Finding], every: bool) -> None:
-    """Say what was noticed: by kind, or each with its place."""
-    from collections import Counter
-
-    from catalog.cli.saying import counted, plain, say
-
-    if every:
-        for finding in findings:
-            at = f" at byte {finding.offset_bytes}" if finding.offset_bytes is not None else ""
-            clause = f" [{finding.clause}]" if finding.clause else ""
-            place = f"{plain(finding.place)}: " if finding.place else ""
-            say(
-                f"  {finding.severity.value:7}  {finding.code}{at}: {place}{plain(finding.message)}{clause}"
-            )
-        return
-    for (severity, code), count in sorted(
-        Counter((f.severity.value, f.code) for f in findings).items()
-    ):
-        first = next(f for f in findings if f.code == code and f.severity.value == severity)
-        place = f"{plain(first.place)}: " if first.place else ""
-        more = f" ({counted(count - 1, 'more', 'more')})" if count > 1 else ""
-        say(f"  {severity:7}  {code}: {place}{plain(first.message)}{more}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import signal
 import sys
@@ -62,11 +61,11 @@ def _options(
         declared.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING,
-        format="%(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    # Warnings of libraries reach standard error by themselves; loading `logging` takes a while.
+    if debug:
+        import logging
+
+        logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s", stream=sys.stderr)
 
 
 def _loaded(name: str) -> Any:
@@ -117,7 +116,7 @@ def _run(arguments: Sequence[str]) -> object:
     if len(arguments) > 1 and arguments[0] in _COMMANDS:
         command, rest = _loaded(arguments[0]), arguments[1:]
         if isinstance(command, declared.Group):
-            command, rest = command.commands.get(rest[0]), rest[1:]
+            command, rest = command.command(rest[0]), rest[1:]
         plain = callable(command) and plain_lines.values(command, rest)
         if isinstance(plain, dict):
             _options()
@@ -135,6 +134,8 @@ def main(arguments: Sequence[str]) -> int:
         result = _run(arguments)
     except DcatError as exc:
         if "--debug" in arguments:
+            import logging
+
             logging.getLogger("catalog").exception("the error in full")
         _complain(f"dcat: {sentence(exc)}")
         return exc.exit_code

@@ -16,6 +16,7 @@ from catalog.files.members import Member, MemberKind
 from catalog.files.opening import Opener, Source
 from catalog.files.paths import SEPARATOR, absolute_text, is_archive_name, to_text
 from catalog.files.walk import Entry, Kind, walk
+from catalog.files.whole import content
 
 MAX_DIRECTORY_BYTES = 1 << 30
 """Longest DICOMDIR that is taken out of a container; it is held in memory."""
@@ -251,17 +252,3 @@ def _topmost(listing: dict[str, Member], dicomdir_names: DicomdirNames) -> list[
         for inner, names in by_folder.items()
         if inner.count("/") == least
     )
-
-
-def content(path: Path) -> bytes:
-    """Return the bytes of `path`.
-
-    Raises
-    ------
-    PathError
-        If it cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise PathError(f"{to_text(str(path))} cannot be read: {exc.strerror}.") from exc

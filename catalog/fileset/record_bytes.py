@@ -26,7 +26,7 @@ from catalog.fileset.tree import (
     Record,
     is_full,
 )
-from catalog.shapes import frozen
+from catalog.shapes import frozen, particular
 
 FORBIDDEN_GROUPS = (0x0000, 0x0002, 0x0006)
 """Groups that items may not hold (PS3.5 §7.5)."""
@@ -133,15 +133,66 @@ class _Shape:
     file_id: int
 
 
+@particular
+class _Last:
+    """The record that was encoded last, checked, and the pieces of its item, one for each key after two."""
+
+    type: str
+    keys: tuple[Element, ...]
+    shape: _Shape
+    pieces: list[bytes]
+
+
 class Shapes:
     """Checks and encodes records; how many shapes it remembers is bounded."""
 
     def __init__(self, check: Callable[[Record], None]) -> None:
         self._check = check
         self._known: dict[tuple[str | int, ...], _Shape | None] = {}
+        self._last: _Last | None = None
 
     def encoded(self, record: Record) -> tuple[bytes, int, int]:
         """Return what `encode_record` does, after the check; raises as both do."""
+        if self._last is not None and (item := self._like_last(record, self._last)) is not None:
+            return item, _NEXT, _LOWER
+        self._last = None
+        return self._by_shape(record)
+
+    def _like_last(self, record: Record, last: _Last) -> bytes | None:
+        """Return the item if the record differs from the last one in few, plain values."""
+        keys = record.keys
+        if record.type != last.type or len(keys) != len(last.keys):
+            return None
+        shape, pieces = last.shape, last.pieces
+        at = 1
+        for element, before in zip(keys, last.keys, strict=True):
+            at += 1
+            if element is before:
+                continue
+            value = element.value
+            head = shape.heads[at - 2]
+            if (
+                head is None
+                or element.tag != before.tag
+                or element.vr != before.vr
+                or not isinstance(value, bytes)
+                or not value
+                or value[0] in _BLANK
+                or len(value) >= 0xFF
+                or (at - 2 == shape.file_id and not _LEGAL.fullmatch(value.rstrip(b" \0")))
+            ):
+                self._last = None  # some of its pieces are this record's by now
+                return None
+            size = len(value)
+            if size % 2:
+                pieces[at] = b"".join((head[0], _LENGTHS[size + 1], value, head[1]))
+            else:
+                pieces[at] = head[0] + _LENGTHS[size] + value
+        last.keys = keys
+        pieces[0] = _ITEM.pack(0xFFFE, 0xE000, sum(map(len, pieces)) - _ITEM.size)
+        return b"".join(pieces)
+
+    def _by_shape(self, record: Record) -> tuple[bytes, int, int]:
         keys = record.keys
         name: tuple[str | int, ...] = (record.type, *map(_TAG, keys), *map(_VR, keys))
         try:
@@ -151,7 +202,8 @@ class Shapes:
                 self._known.clear()
             shape = self._known[name] = _shape(record)
         # Whatever is out of the ordinary is refused, or not, by the functions made for it.
-        if shape is None or self._check is not check_record or not _passes(keys, shape):
+        is_passed = self._check is check_record and shape is not None and _passes(keys, shape)
+        if not is_passed:
             self._check(record)
         if shape is None:
             return encode_record(record)
@@ -161,12 +213,13 @@ class Shapes:
             size = len(value)
             if head is None or size >= 0xFF or not isinstance(value, bytes):
                 parts.append(encode(element))
-                continue
-            if size % 2:
-                parts += (head[0], _LENGTHS[size + 1], value, head[1])
+            elif size % 2:
+                parts.append(b"".join((head[0], _LENGTHS[size + 1], value, head[1])))
             else:
-                parts += (head[0], _LENGTHS[size], value)
+                parts.append(head[0] + _LENGTHS[size] + value)
         parts[0] = _ITEM.pack(0xFFFE, 0xE000, sum(map(len, parts)))
+        if is_passed:
+            self._last = _Last(record.type, keys, shape, parts)
         return b"".join(parts), _NEXT, _LOWER
 
 

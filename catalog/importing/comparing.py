@@ -12,9 +12,9 @@ from catalog.dicom.header import Header
 from catalog.dicom.values import SPECIFIC_CHARACTER_SET, character_sets, text
 from catalog.entities import Level
 from catalog.fileset.records import RECORD_TYPES
+from catalog.fileset.texts import encodings_of
 from catalog.fileset.tree import Record
 from catalog.findings import Finding, Severity
-from catalog.importing.keys import encodings_of
 from catalog.importing.outcome import Difference
 
 _REFERENCES = {

@@ -12,10 +12,10 @@ from catalog.dicom.values import (
     CHARACTER_SET_VRS,
     DEFAULT,
     SPECIFIC_CHARACTER_SET,
-    character_sets,
     decode,
     decode_bytes,
 )
+from catalog.fileset.texts import encodings_of
 from catalog.fileset.tree import Record
 
 _UTF_8 = Element(SPECIFIC_CHARACTER_SET, "CS", b"ISO_IR 192")
@@ -56,12 +56,6 @@ def _add(elements: dict[int, Element], record: Record) -> None:
             text = decode_bytes(element.data, encodings).text
             element = Element(tag, element.vr, text.encode("utf-8", "replace"))
         elements[REFERENCES.get(tag, tag)] = element
-
-
-def encodings_of(record: Record) -> tuple[str, ...]:
-    """Return the encodings that the record's Specific Character Set declares."""
-    declared = record.element(SPECIFIC_CHARACTER_SET)
-    return DEFAULT if declared is None else character_sets({SPECIFIC_CHARACTER_SET: declared})
 
 
 def texts(record: Record) -> dict[str, Any]:

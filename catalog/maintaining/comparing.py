@@ -12,8 +12,9 @@ from catalog.dicom.dictionary import keyword
 from catalog.dicom.elements import Element, tag_text
 from catalog.dicom.values import text
 from catalog.fileset.record_types import PRIVATE
+from catalog.fileset.texts import encodings_of, key_text
 from catalog.fileset.tree import SOP_INSTANCE_IN_FILE, Record, paths
-from catalog.maintaining.describing import Shown, encodings_of, key_text, show
+from catalog.maintaining.describing import Shown, show
 from catalog.maintaining.modelling import json_model
 from catalog.shapes import field, mutable
 

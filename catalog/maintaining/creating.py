@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from catalog.errors import FileIdError, FileSetError, PathError
 from catalog.events import Finished, Listener, Progress, Started, ignore
-from catalog.files.medium import content
 from catalog.files.paths import absolute_text, on_disk
 from catalog.files.walk import Kind, walk
+from catalog.files.whole import content
 from catalog.fileset.file_id import FileId, file_id, is_file_set_id
 from catalog.fileset.medium import dicomdir_names
 from catalog.fileset.tree import FileSet, Record
@@ -18,14 +18,14 @@ from catalog.findings import Finding, Severity
 from catalog.maintaining.examiner import Examiner
 from catalog.maintaining.examining import Candidate, LeftOut, named
 from catalog.maintaining.growing import Tree, chosen_above
-from catalog.maintaining.renaming import JOURNAL, Rename, rename
 from catalog.maintaining.settling import same_bytes, settled
-from catalog.maintaining.storing import BACKUP, DICOMDIR, encoded, previous, put
+from catalog.maintaining.storing import BACKUP, DICOMDIR, JOURNAL, encoded, previous, put
 from catalog.shapes import field, frozen, mutable
 
 if TYPE_CHECKING:
     from catalog.fileset.making import Making
     from catalog.maintaining.descriptor import Descriptor
+    from catalog.maintaining.renaming import Rename
 
 STAGE = "Reading"
 BATCH_FILES = 200
@@ -224,6 +224,7 @@ def _name(plan: Creation, kept: Iterable[Candidate], taken: set[str], renaming: 
                 )
     if renaming:
         from catalog.fileset.naming import names
+        from catalog.maintaining.renaming import Rename
 
         fresh = names(candidate.identity for candidate in nameless)
         for candidate in nameless:
@@ -275,7 +276,10 @@ def create(
         described.character_set if described else None,
     )
     data = encoded(fileset, strict=True)
-    rename(plan.folder, plan.renames)
+    if plan.renames:
+        from catalog.maintaining.renaming import rename
+
+        rename(plan.folder, plan.renames)
     target = plan.folder / DICOMDIR
     if plan.existing is None or plan.existing.name == DICOMDIR:
         backup = put(target, data, before)

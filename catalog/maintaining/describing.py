@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from catalog.dicom.values import character_sets, text
 from catalog.errors import DicomdirError
 from catalog.files.medium import Medium, medium_at
 from catalog.fileset.file_id import Listing, resolve
 from catalog.fileset.medium import dicomdir_names
 from catalog.fileset.reader import Directory, read
-from catalog.fileset.tree import SPECIFIC_CHARACTER_SET, Record, walk
+from catalog.fileset.tree import Record, walk
 from catalog.shapes import frozen
 
 
@@ -122,18 +121,6 @@ def show(path: Path) -> Shown:
         return Shown(medium, data, read(data))
     except DicomdirError as exc:
         raise exc.of(medium.place) from exc
-
-
-def key_text(record: Record, tag: int) -> str:
-    """Return key `tag` of `record` as text in its own character set; `''` if absent or empty."""
-    element = record.element(tag)
-    return "" if element is None else text(element, encodings_of(record))
-
-
-def encodings_of(record: Record) -> tuple[str, ...]:
-    """Return the encodings that the record's own (0008,0005) declares (PS3.5 §7.5.3)."""
-    element = record.element(SPECIFIC_CHARACTER_SET)
-    return character_sets({} if element is None else {SPECIFIC_CHARACTER_SET: element})
 
 
 def _parents(depths: list[int]) -> list[int | None]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 
 from catalog.fileset.build import Built
 from catalog.fileset.file_id import FileId
+from catalog.fileset.texts import key_text
 from catalog.fileset.tree import FILE_ID, Record, file_id_element
 from catalog.findings import Finding
-from catalog.maintaining.describing import key_text
 from catalog.shapes import frozen
 
 PATIENT_ID = 0x00100020
@@ -61,6 +60,8 @@ class Candidate:
         """What its File ID is made from; the same as in an export of the same instance."""
         if not self.above:
             return (self.sop_instance_uid,)
+        import json
+
         parts = [self.patient_id, self.issuer]
         if not self.patient_id:
             parts.append(self.study_instance_uid)

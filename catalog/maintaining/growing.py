@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 from catalog.dicom.elements import Element
 from catalog.fileset.build import Built
+from catalog.fileset.texts import key_text
 from catalog.fileset.tree import SOP_INSTANCE_IN_FILE, Record, flat
 from catalog.findings import Finding, Severity
-from catalog.maintaining.describing import key_text
 from catalog.maintaining.examining import PATIENT_ID, Candidate
 from catalog.shapes import field, particular
 

@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from catalog.errors import ExportError, PathError
-from catalog.files.medium import content
 from catalog.files.paths import from_text, to_text
+from catalog.files.whole import content
 from catalog.files.writing import atomic, sync_folder, write_error
-from catalog.maintaining.storing import DICOMDIR, keep
-
-JOURNAL = "dcat-renames.ndjson"
-"""One JSON object a line, `from` and `to`: paths below the medium's root, in text form."""
+from catalog.maintaining.storing import DICOMDIR, JOURNAL, keep
 
 
 class Rename(NamedTuple):

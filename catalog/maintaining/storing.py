@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
-from itertools import zip_longest
+from collections.abc import Sequence
 from pathlib import Path
 
 from catalog import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from catalog.dicom.elements import encode
 from catalog.errors import DicomdirError, FileSetError, SourceChanged
-from catalog.files.medium import content
+from catalog.files.whole import content
 from catalog.files.writing import atomic, sync_folder
 from catalog.fileset.check import check
 from catalog.fileset.reader import Directory, read
-from catalog.fileset.tree import SPECIFIC_CHARACTER_SET, FileSet, Record, walk
+from catalog.fileset.tree import SPECIFIC_CHARACTER_SET, FileSet, Record
 from catalog.fileset.writer import Writing, check_record, write
 
 DICOMDIR = "DICOMDIR"
+JOURNAL = "dcat-renames.ndjson"
+"""What was renamed: one JSON object a line, `from` and `to`, paths below the medium's root in text form."""
+
 BACKUP = re.compile(r"dicomdir[^/]*\.[0-9]+\.bak", re.IGNORECASE)
 """Names of kept directories. The dots make them illegal File IDs (PS3.10 §8.5), so they clash with none."""
 
@@ -67,23 +69,27 @@ def _anything(record: Record) -> None:
     """Accept every record."""
 
 
-def _same(ours: Iterable[Record], theirs: Iterable[Record]) -> bool:
+def _same(ours: Sequence[Record], theirs: Sequence[Record]) -> bool:
     """Return whether both trees have the same types, keys and order."""
-    for mine, yours in zip_longest(walk(ours), walk(theirs)):
-        if mine is None or yours is None:
+    waiting = [(ours, theirs)]
+    while waiting:
+        ours, theirs = waiting.pop()
+        if len(ours) != len(theirs):
             return False
-        keys = yours[1].keys
-        if (
-            mine[1].element(SPECIFIC_CHARACTER_SET) is None
-        ):  # the reader lends that of a record above
-            keys = tuple(e for e in keys if e.tag != SPECIFIC_CHARACTER_SET)
-        if (mine[0], mine[1].type) != (yours[0], yours[1].type):
-            return False
-        # Equal elements have equal bytes; others may differ in no more than their padding.
-        if mine[1].keys != keys and (
-            b"".join(map(encode, mine[1].keys)) != b"".join(map(encode, keys))
-        ):
-            return False
+        for mine, yours in zip(ours, theirs, strict=True):
+            keys = yours.keys
+            # The reader lends the character set of a record above.
+            if len(keys) > len(mine.keys) and mine.element(SPECIFIC_CHARACTER_SET) is None:
+                keys = tuple([e for e in keys if e.tag != SPECIFIC_CHARACTER_SET])
+            if mine.type != yours.type:
+                return False
+            # Equal elements have equal bytes; others may differ in no more than their padding.
+            if mine.keys != keys and (
+                b"".join(map(encode, mine.keys)) != b"".join(map(encode, keys))
+            ):
+                return False
+            if mine.children or yours.children:
+                waiting.append((mine.children, yours.children))
     return True
 
 

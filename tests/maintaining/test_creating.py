@@ -12,7 +12,7 @@ from catalog.errors import ExportError, FileSetError, PathError
 from catalog.fileset.reader import read
 from catalog.fileset.tree import walk
 from catalog.maintaining import create, plan_creation, undo_renames
-from catalog.maintaining.renaming import JOURNAL
+from catalog.maintaining.storing import JOURNAL
 from catalog.verifying import check_medium
 from tests import builders
 from tests.media.medium import WHERE, values_of

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from catalog.dicom.elements import Element
 from catalog.errors import DicomdirError
+from catalog.fileset.texts import encodings_of
 from catalog.maintaining import compare, dump, show
-from catalog.maintaining.describing import encodings_of
 from catalog.maintaining.modelling import json_model, native_xml
 from tests.fileset.by_hand import dicomdir, image, two_patients
 from tests.media.defects import DEFECTS, Defect
