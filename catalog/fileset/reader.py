@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from catalog.dicom.elements import Buffer, Element, tag_text
-from catalog.fileset.check import check
 from catalog.fileset.file_id import components_of
 from catalog.fileset.items import lay_out
 from catalog.fileset.layout import DIRECTORY_RECORDS, Layout
@@ -69,11 +68,17 @@ def refused(directory: Directory) -> frozenset[int]:
     return frozenset(offset for offset in found if offset is not None)
 
 
-def read(data: Buffer) -> Directory:
+def read(data: Buffer, *, by_rules: bool = True) -> Directory:
     """Return the directory that the DICOMDIR `data` holds.
 
     Records keep the order of their chains. Records that no offset reaches are put where physical
     order and record types suggest; inactive ones stay. Time is linear in the size of `data`.
+
+    Parameters
+    ----------
+    by_rules:
+        Report also what records say against the rules for their contents (`catalog.fileset.check`);
+        without only what is wrong with bytes, offsets and character sets.
 
     Raises
     ------
@@ -81,7 +86,7 @@ def read(data: Buffer) -> Directory:
         If `data` is not DICOM or no directory: nothing can be made of it.
     """
     with _no_collection():
-        return _read(data if isinstance(data, bytes) else bytes(data))
+        return _read(data if isinstance(data, bytes) else bytes(data), by_rules)
 
 
 @contextmanager
@@ -100,7 +105,7 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _read(data: bytes) -> Directory:
+def _read(data: bytes, by_rules: bool) -> Directory:
     layout = lay_out(data)
     _identification(layout)
     linked = link(layout.records, _number(layout, _ROOT_FIRST), _number(layout, _ROOT_LAST))
@@ -113,7 +118,11 @@ def _read(data: bytes) -> Directory:
         descriptor_character_set=_text(layout.elements.get(_DESCRIPTOR_CHARACTER_SET)),
         extra=tuple(_extra(layout)),
     )
-    findings = (*layout.findings, *linked.findings, *check(fileset, linked.entries))
+    findings = (*layout.findings, *linked.findings)
+    if by_rules:
+        from catalog.fileset.check import check
+
+        findings += tuple(check(fileset, linked.entries))
     return Directory(fileset, linked.entries, tuple(layout.meta.values()), findings)
 
 

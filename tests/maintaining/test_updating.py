@@ -460,7 +460,8 @@ def test_a_directory_that_would_not_read_back_is_not_written(
     before = snapshot(medium)
     plan = plan_addition(medium, [new_file(tmp_path)], UID)
     real: Callable[..., object] = storing.read
-    monkeypatch.setattr(storing, "read", lambda data: real((medium / "DICOMDIR").read_bytes()))
+    old = (medium / "DICOMDIR").read_bytes()
+    monkeypatch.setattr(storing, "read", lambda data, **how: real(old, **how))
     with pytest.raises(FileSetError, match="report"):
         add(plan)
     assert snapshot(medium) == before
