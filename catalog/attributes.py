@@ -452,6 +452,15 @@ WORDS: dict[Level, tuple[str, ...]] = {
 """The attributes whose words are searched as full text, by level: names, numbers that people quote,
 descriptions, protocols, institutions and equipment. Each level has them in its column `words`."""
 
+INDEXED = frozenset(
+    [
+        "PatientID", "IssuerOfPatientID", "PatientName", "StudyInstanceUID", "AccessionNumber",
+        "SeriesInstanceUID", "Modality", "SOPInstanceUID", "SOPClassUID",
+    ]
+)  # fmt: skip
+"""The attributes whose texts stand in an index, as a column or as part of one; those that are too
+long for it are cut (`normal_forms.indexed`)."""
+
 
 def at(level: Level) -> tuple[Attribute, ...]:
     """Return the attributes of `level`, in column order."""

@@ -1,6 +1,6 @@
 """The configuration: a TOML file and the environment, read once, by `cli` alone.
 
-database = "/srv/dcat/catalogue.db"
+database = "/srv/dcat/catalogue.db"   # or "postgresql://dcat@db.example.org/dcat"
 lock_timeout_s = 60
 
 [index]
@@ -19,6 +19,9 @@ name = "{PatientID}/{StudyDate}_{StudyInstanceUID}/{SOPInstanceUID}.dcm"
 institution = "General Hospital, Radiology"
 contact = "1 Main Street, Springfield"
 privacy_notice = "For the patient and the doctors who treat the patient."
+
+[storage]
+endpoint_url = "https://storage.example.org"
 """
 
 from __future__ import annotations
@@ -26,12 +29,13 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
+from catalog.database.location import Location, located
 from catalog.errors import ConfigError
 from catalog.shapes import frozen
 
@@ -50,6 +54,7 @@ _KEYS: dict[str, type] = {
     "media.institution": str,
     "media.contact": str,
     "media.privacy_notice": str,
+    "storage.endpoint_url": str,
 }
 
 
@@ -73,13 +78,15 @@ class Config:
     """Which system audit messages come from (Audit Source ID); empty for the machine's name."""
     import_name: str | None = None
     """Template of the names that `dcat import --copy-to` gives."""
+    endpoint_url: str | None = None
+    """Where storage that speaks S3 is, for roots that are s3:// URLs, if it is not Amazon's."""
 
 
 @frozen
 class Place:
     """Where the catalogue is, and who said so."""
 
-    path: Path
+    location: Location
     said_by: str
 
 
@@ -143,7 +150,17 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
         values.get("media.privacy_notice", ""),
         values.get("audit.source_id", ""),
         values.get("import.name"),
+        values.get("storage.endpoint_url"),
     )
+
+
+def settle_storage(config: Config, environment: MutableMapping[str, str] = os.environ) -> None:
+    """Tell what reads s3:// URLs, in this process and in those that it starts, where the storage is.
+
+    What the environment says goes before the configuration.
+    """
+    if config.endpoint_url:
+        environment.setdefault("AWS_ENDPOINT_URL", config.endpoint_url)
 
 
 def _beside(path: Path, folder: str | None) -> Path | None:
@@ -198,31 +215,14 @@ def database_place(
     Raises
     ------
     ConfigError
-        If a URL of another database than SQLite is given.
+        If a URL of a database is given that dcat cannot use.
     """
     if option:
-        return Place(_sqlite_path(option), "--db")
+        return Place(located(option), "--db")
     if environment.get("DCAT_DB"):
-        return Place(_sqlite_path(environment["DCAT_DB"]), "DCAT_DB")
+        return Place(located(environment["DCAT_DB"]), "DCAT_DB")
     if config.database:
-        return Place(_sqlite_path(config.database), "the configuration file")
+        return Place(located(config.database), "the configuration file")
     return Place(
         platformdirs.user_data_path("dcat", appauthor=False) / "catalogue.db", "the default"
-    )
-
-
-def _sqlite_path(text: str) -> Path:
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        return Path(text).expanduser()
-    if scheme == "sqlite":
-        # SQLAlchemy's form: three slashes before a relative path, four before an absolute one.
-        path = rest.removeprefix("/")
-        if not path:
-            raise ConfigError(
-                "sqlite:/// names no file; write sqlite:///catalogue.db, or just the path."
-            )
-        return Path(path).expanduser()
-    raise ConfigError(
-        f"{scheme}:// is no database that this version of dcat can use; give a file, or sqlite:///file."
     )

@@ -15,6 +15,7 @@ from catalog.entities import Value
 
 _DA = re.compile(r"(\d{4})(\d\d)(\d\d)", re.ASCII)
 _LEGACY_DA = re.compile(r"\d{4}\.\d\d\.\d\d", re.ASCII)
+_LEGACY_TM = re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,6})?)?", re.ASCII)
 _TM = re.compile(r"(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,6})?)?)?", re.ASCII)
 _DT = re.compile(
     r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,6})?)?)?)?)?)?([+-]\d{4})?",
@@ -24,6 +25,16 @@ _IS = re.compile(r"[+-]?\d{1,12}", re.ASCII)
 _DS = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 _UI = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*", re.ASCII)
+
+LONGEST = 512
+"""Characters of the longest text that a column with an index holds as it is: eight times what any
+VR of such a column allows. An index of PostgreSQL holds some 2,700 bytes."""
+
+KEPT = 255
+"""Characters that are kept of a longer one, before the digest of the whole."""
+
+NUL = "\u2400"
+"""What stands for U+0000, which no text of the standard has, and no text of PostgreSQL."""
 
 INTEGER_RANGE = range(-(2**31), 2**31)
 """Values that IS may take (PS3.5 Table 6.2-1)."""
@@ -178,9 +189,33 @@ def normal(vr: str, multi_valued: bool, text: str | None) -> tuple[Value, str | 
     (value, raw):
         `raw` is `None` when `value` says everything. An invalid date, time or number gives
         `(None, text)`; an empty number gives `(None, '')`; an empty text or date gives `('', None)`.
+        In a text with U+0000 another character stands for that, and the text is `raw` too.
     """
     if text is None:
         return None, None
+    if "\0" in text:
+        text = without_nul(text)
+        value, _ = _normal(vr, multi_valued, text)
+        return value, text
+    return _normal(vr, multi_valued, text)
+
+
+def without_nul(text: str) -> str:
+    """Return `text` with another character in place of U+0000."""
+    return text.replace("\0", NUL)
+
+
+def indexed(text: str) -> str:
+    """Return a text as a column with an index holds it: cut if it is longer than `LONGEST`, and told from others by a digest."""
+    if len(text) <= LONGEST:
+        return text
+    from hashlib import sha256
+
+    digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{text[:KEPT]}…{digest[:32]}"
+
+
+def _normal(vr: str, multi_valued: bool, text: str) -> tuple[Value, str | None]:
     if multi_valued:
         return text, None
     match vr:
@@ -196,6 +231,8 @@ def normal(vr: str, multi_valued: bool, text: str | None) -> tuple[Value, str | 
                 return iso, text  # the form of ACR-NEMA: understood, and kept as it stands
         case "TM":
             form = time(text) if text else ""
+            if form is None and _LEGACY_TM.fullmatch(text) and (iso := time(text.replace(":", ""))):
+                return iso, text
         case "DT":
             form = date_time(text) if text else ""
         case _:

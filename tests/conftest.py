@@ -7,11 +7,15 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from catalog.database.catalogue import Catalogue, open_catalogue
+from catalog.database.location import Location, located
+from catalog.database.make import make
+from tests import behind, postgres
 
 # In the background of a shell SIGINT is ignored, and so it would be by every dcat that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -41,30 +45,141 @@ def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
         monkeypatch.delenv(name, raising=False)
 
 
+BOTH = Path(__file__).parent / "database"
+"""Tests in this folder, and those marked `both`, are run on both databases."""
+
+
+AT_A_TIME = 6
+"""How many new catalogues a test on PostgreSQL may have at once: they are used again, as making one takes a tenth of a second."""
+
+EXAMPLES = 8
+"""How many examples Hypothesis tries where everything is written to PostgreSQL; SQLite has more."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin the session of the PostgreSQL server here, so that all workers share it and it ends with this process."""
+    if postgres.is_available():
+        postgres.session()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "backend" not in metafunc.fixturenames:
+        return
+    marks = metafunc.definition
+    on_both = BOTH in metafunc.definition.path.parents or marks.get_closest_marker("both")
+    if marks.get_closest_marker("sqlite"):
+        backends = ["sqlite"]
+    elif on_both and postgres.is_available():
+        backends = ["sqlite", "postgresql"]
+    else:
+        backends = [os.environ.get(behind.BACKEND, "sqlite")]
+    metafunc.parametrize("backend", backends, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if behind.is_on():
+        skip = pytest.mark.skip(reason="about the SQLite file itself")
+        for item in items:
+            if item.get_closest_marker("sqlite"):
+                item.add_marker(skip)
+
+
+@pytest.fixture(scope="session", autouse=behind.is_on())
+def everything_on_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Put PostgreSQL behind every test."""
+    folder = tmp_path_factory.mktemp("behind")
+    os.environ[behind.MADE] = str(folder / "made")
+    behind.put_behind()
+    behind.in_every_python(folder)
+    yield
+    behind.remove_made()
+
+
+@pytest.fixture(autouse=behind.is_on())
+def databases_that_go_with_the_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Remove the databases that a test made in its own folder; those of wider fixtures stay."""
+    folder = request.getfixturevalue("tmp_path") if behind.is_on() else Path()
+    yield
+    behind.remove_made(folder)
+
+
 @pytest.fixture(scope="session")
-def empty_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def backend() -> str:
+    """The database under test, `sqlite` or `postgresql` (`pytest_generate_tests`)."""
+    return os.environ.get(behind.BACKEND, "sqlite")
+
+
+@pytest.fixture(autouse=True)
+def few_examples(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let Hypothesis try fewer examples on PostgreSQL."""
+    own = request.getfixturevalue("backend") if "backend" in request.fixturenames else "sqlite"
+    test: Any = getattr(request.node, "obj", None)
+    test = getattr(test, "__func__", test)
+    given = getattr(test, "_hypothesis_internal_use_settings", None)
+    if own == "sqlite" or not hasattr(test, "hypothesis"):
+        yield
+        return
+    of_all = given or settings.default
+    few = settings(of_all, max_examples=min(of_all.max_examples, EXAMPLES))
+    test._hypothesis_internal_use_settings = few
+    yield
+    test._hypothesis_internal_use_settings = given
+
+
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty catalogue's file, made once; copy it."""
     path = tmp_path_factory.mktemp("template") / "empty.db"
-    open_catalogue(path, create=True).close()
+    make(path)
+    behind.take_for_empty(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def empty_catalogue(backend: str, empty_file: Path) -> Location:
+    """An empty catalogue to copy (`tests.database.stating.copied`): a file where tests name paths."""
+    if backend == "postgresql" and not behind.is_on():
+        return located(postgres.url_of(postgres.template()))
+    return empty_file
 
 
 @pytest.fixture
 def new_catalogue(
-    empty_catalogue: Path, tmp_path_factory: pytest.TempPathFactory
+    backend: str, empty_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[], Catalogue]]:
-    """A function that gives a new, empty, open catalogue at each call."""
-    opened: list[Catalogue] = []
+    """A function that gives a new, empty, open catalogue at each call.
 
-    def make() -> Catalogue:
+    On PostgreSQL the last `AT_A_TIME` stay.
+    """
+    opened: list[Catalogue] = []
+    urls: list[str] = []
+
+    def on_sqlite() -> Catalogue:
         path = tmp_path_factory.mktemp("catalogue") / "catalogue.db"
-        shutil.copy(empty_catalogue, path)
-        opened.append(open_catalogue(path))
+        shutil.copy(empty_file, path)
+        return open_catalogue(path)
+
+    def on_postgresql() -> Catalogue:
+        if behind.is_on():
+            path = tmp_path_factory.mktemp("catalogue") / "catalogue.db"
+            return open_catalogue(path, create=True)
+        urls.append(postgres.take_catalogue())
+        return open_catalogue(located(urls[-1]))
+
+    def one() -> Catalogue:
+        if len(urls) == AT_A_TIME:  # those of earlier examples
+            opened.pop(0).close()
+            postgres.give_back(urls.pop(0))
+        opened.append(on_sqlite() if backend == "sqlite" else on_postgresql())
         return opened[-1]
 
-    yield make
+    yield one
     for catalogue in opened:
         catalogue.close()
+        if behind.is_on() and catalogue.path is not None:
+            behind.remove_made(catalogue.path.parent)
+    for url in urls:
+        postgres.give_back(url)
 
 
 @pytest.fixture

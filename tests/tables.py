@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+
+from catalog.database.catalogue import Catalogue
+from catalog.database.location import Location, PostgresqlUrl
+from tests import behind
 
 _QUERIES = {
     "patient": "SELECT * FROM patient",
@@ -21,21 +26,60 @@ _QUERIES = {
 _LEFT_OUT = ("id", "missing_since")
 
 
-def dump(path: Path, *, without: tuple[str, ...] = ()) -> dict[str, list[dict[str, Any]]]:
+def dump(
+    place: Location | Catalogue, *, without: tuple[str, ...] = ()
+) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of each table, sorted, without keys, references and times; `without` more columns."""
     result = {}
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        connection.row_factory = sqlite3.Row
+    with connected(place) as connection:
         for table, query in _QUERIES.items():
+            cursor = connection.execute(query)
+            names = [each[0] for each in cursor.description]
             rows = [
                 {
-                    k: row[k]
-                    for k in dict(row)
+                    k: value
+                    for k, value in zip(names, row, strict=True)
                     if k not in _LEFT_OUT and not k.endswith("_ref") and k not in without
                 }
-                for row in connection.execute(query)
+                for row in cursor
             ]
             result[table] = sorted(
                 rows, key=lambda row: repr(sorted(row.items(), key=lambda pair: pair[0]))
             )
     return result
+
+
+@contextmanager
+def connected(place: Location | Catalogue) -> Iterator[Any]:
+    """Give a connection of the driver to a catalogue, for reading and for changing it behind dcat's back.
+
+    Values are those of SQLite on PostgreSQL too: JSON as its text, true as 1.
+    """
+    location = place.location if isinstance(place, Catalogue) else place
+    if isinstance(location, Path) and behind.is_on():
+        location = behind.url_for(location)
+    if isinstance(location, PostgresqlUrl):
+        with closing(driver_connection(location)) as connection:
+            yield connection
+        return
+    with closing(sqlite3.connect(location, isolation_level=None)) as connection:
+        yield connection
+
+
+def driver_connection(location: PostgresqlUrl) -> Any:
+    """Return psycopg's connection to a catalogue, whose values are those of SQLite."""
+    import psycopg
+
+    connection = psycopg.connect(location.url, autocommit=True)
+    connection.adapters.register_loader("json", psycopg.types.string.TextLoader)
+    connection.adapters.register_loader("bool", _number_loader(psycopg))
+    connection.adapters.register_loader("numeric", psycopg.types.numeric.IntLoader)
+    return connection
+
+
+def _number_loader(psycopg: Any) -> Any:
+    class Loader(psycopg.adapt.Loader):  # type: ignore[misc]
+        def load(self, data: Any) -> int:
+            return int(bytes(data) == b"t")
+
+    return Loader

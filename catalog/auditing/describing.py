@@ -39,6 +39,8 @@ $ dcat audit --all --severity warning --since 17
   was imported, exported or verified after it. So a problem that was there before and has grown is shown again,
   whole; and one that came about only because rows were deleted (`dcat index --prune`) or days went by is
   not. Figures cannot be asked so.
+* On SQLite and on PostgreSQL they are the same files, and give the same rows. Write your own so, too:
+  [sql.md](sql.md#on-postgresql) says what differs.
 * Parameters are given with `-p NAME=VALUE`. Where a date is asked for, `today` and `90 days ago` are
   dates.
 * Your own audits: SQL files in a folder that the configuration names, or `--folder DIR`.

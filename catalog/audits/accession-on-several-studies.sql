@@ -32,4 +32,4 @@ WHERE :since = 0 OR EXISTS (
   JOIN file f ON f.instance_ref = i.id
   WHERE o.accession_number = n.number AND f.last_run_ref > :since
 )
-ORDER BY n.patients DESC, n.number, t.study_date, t.study_instance_uid, p.patient_id
+ORDER BY n.patients DESC, n.number, t.study_date NULLS FIRST, t.study_instance_uid NULLS FIRST, p.patient_id NULLS FIRST, t.id

@@ -22,4 +22,4 @@ WHERE x.outcome = 'copied' AND x.patient_id = CAST(:patient AS TEXT)
 GROUP BY
   e.id, u.started_at, u.login, u.host, e.destination, e.reason, e.recipient, u.outcome,
   coalesce(x.issuer_of_patient_id, ''), x.study_instance_uid
-ORDER BY u.started_at, e.id, x.study_instance_uid
+ORDER BY u.started_at, e.id, x.study_instance_uid NULLS FIRST, coalesce(x.issuer_of_patient_id, '')

@@ -22,7 +22,7 @@ WITH headers AS MATERIALIZED (
     ))
   )
 ), lacking AS (
-  SELECT 'NumberOfFrames' AS keyword, 'empty' AS fault, h.sop_class_uid AS sop_class_uid, h.series_ref AS series_ref, h.instance_ref AS instance_ref, NULL AS file_ref
+  SELECT 'NumberOfFrames' AS keyword, 'empty' AS fault, h.sop_class_uid AS sop_class_uid, h.series_ref AS series_ref, h.instance_ref AS instance_ref, CAST(NULL AS BIGINT) AS file_ref
   FROM headers h WHERE h.raw ->> 'NumberOfFrames' = ''
   UNION ALL
   SELECT 'Rows', CASE WHEN h.raw ->> 'Rows' = '' THEN 'empty' ELSE 'absent' END, h.sop_class_uid, h.series_ref, h.instance_ref, NULL
@@ -82,4 +82,4 @@ LEFT JOIN file f ON f.instance_ref = x.instance_ref AND (x.file_ref IS NULL OR f
 LEFT JOIN root r ON r.id = f.root_ref
 GROUP BY x.keyword, x.fault, x.sop_class_uid, x.series_ref, s.series_instance_uid, p.patient_id
 HAVING :since = 0 OR max(f.last_run_ref) > :since
-ORDER BY s.series_instance_uid, x.series_ref, x.keyword, x.fault, x.sop_class_uid
+ORDER BY s.series_instance_uid NULLS FIRST, x.series_ref NULLS FIRST, x.keyword, x.fault, x.sop_class_uid NULLS FIRST

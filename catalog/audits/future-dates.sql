@@ -6,7 +6,7 @@
 -- Description: A birth, study, series, content or acquisition date after today. The clock of the equipment was wrong, or somebody mistyped a birth date.
 -- Action: Have the date corrected in the source system. Look at other studies of that machine and day, as their dates may be wrong and not show it. East of here it may be tomorrow already: ask with -p today=… then.
 WITH stated AS (
-  SELECT 'PatientBirthDate' AS keyword, p.patient_birth_date AS value, 'patient' AS level, p.id AS patient_ref, t.id AS study_ref, s.id AS series_ref, i.id AS instance_ref, NULL AS file_ref
+  SELECT 'PatientBirthDate' AS keyword, p.patient_birth_date AS value, 'patient' AS level, p.id AS patient_ref, t.id AS study_ref, s.id AS series_ref, i.id AS instance_ref, CAST(NULL AS BIGINT) AS file_ref
   FROM patient p
   LEFT JOIN study t ON t.patient_ref = p.id
   LEFT JOIN series s ON s.study_ref = t.id
@@ -66,4 +66,4 @@ GROUP BY
   CASE WHEN x.level <> 'patient' THEN t.study_instance_uid ELSE '' END,
   CASE WHEN x.level NOT IN ('patient', 'study') THEN s.series_instance_uid ELSE '' END
 HAVING :since = 0 OR max(f.last_run_ref) > :since
-ORDER BY 1, 2, 4, 5, 6, 3
+ORDER BY 1, 2, 4 NULLS FIRST, 5 NULLS FIRST, 6 NULLS FIRST, 3, x.patient_ref NULLS FIRST

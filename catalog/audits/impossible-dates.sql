@@ -18,10 +18,10 @@ WITH lives AS MATERIALIZED (
   WHERE t.study_date <> '' AND (
     t.study_date < '1895-11-08'
     OR (p.patient_birth_date <> '' AND t.study_date < p.patient_birth_date)
-    OR (p.patient_birth_date <> '' AND CAST(substr(t.study_date, 1, 4) AS INTEGER) - CAST(substr(p.patient_birth_date, 1, 4) AS INTEGER) > 130)
+    OR (p.patient_birth_date <> '' AND CAST(nullif(substr(t.study_date, 1, 4), '') AS INTEGER) - CAST(nullif(substr(p.patient_birth_date, 1, 4), '') AS INTEGER) > 130)
   )
 ), stated AS (
-  SELECT 'StudyDate' AS keyword, l.fault AS fault, l.value AS value, 'study' AS level, l.patient_ref AS patient_ref, l.study_ref AS study_ref, s.id AS series_ref, i.id AS instance_ref, NULL AS file_ref
+  SELECT 'StudyDate' AS keyword, l.fault AS fault, l.value AS value, 'study' AS level, l.patient_ref AS patient_ref, l.study_ref AS study_ref, s.id AS series_ref, i.id AS instance_ref, CAST(NULL AS BIGINT) AS file_ref
   FROM lives l
   LEFT JOIN series s ON s.study_ref = l.study_ref
   LEFT JOIN instance i ON i.series_ref = s.id
@@ -84,4 +84,4 @@ GROUP BY
   CASE WHEN x.level <> 'patient' THEN t.study_instance_uid ELSE '' END,
   CASE WHEN x.level NOT IN ('patient', 'study') THEN s.series_instance_uid ELSE '' END
 HAVING :since = 0 OR max(f.last_run_ref) > :since
-ORDER BY 1, 2, 3, 4, 5, 6
+ORDER BY 1, 2, 3, 4 NULLS FIRST, 5 NULLS FIRST, 6 NULLS FIRST, x.patient_ref NULLS FIRST

@@ -90,4 +90,4 @@ WHERE (n.placed < n.instances OR n.series_ref IN (SELECT series_ref FROM holes))
     SELECT 1 FROM instance i JOIN file f ON f.instance_ref = i.id
     WHERE i.series_ref = n.series_ref AND f.last_run_ref > :since
   ))
-ORDER BY 8 DESC, s.series_instance_uid, s.id
+ORDER BY 8 DESC, s.series_instance_uid NULLS FIRST, s.id

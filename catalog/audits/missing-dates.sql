@@ -32,4 +32,4 @@ WHERE p.provenance = 'header' AND coalesce(p.patient_birth_date, '') = '' AND co
     SELECT 1 FROM study t JOIN series s ON s.study_ref = t.id JOIN instance i ON i.series_ref = s.id JOIN file f ON f.instance_ref = i.id
     WHERE t.patient_ref = p.id AND f.last_run_ref > :since
   ))
-ORDER BY 1 DESC, 2, 3, 4
+ORDER BY 1 DESC, 2 NULLS FIRST, 3 NULLS FIRST, 4 NULLS FIRST

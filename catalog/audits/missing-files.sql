@@ -17,4 +17,4 @@ LEFT JOIN series s ON s.id = i.series_ref
 LEFT JOIN study t ON t.id = s.study_ref
 LEFT JOIN patient p ON p.id = t.patient_ref
 WHERE f.status = 'missing' AND (:since = 0 OR f.last_run_ref > :since)
-ORDER BY f.missing_since, r.path, f.path
+ORDER BY f.missing_since NULLS FIRST, r.path, f.path

@@ -22,4 +22,4 @@ JOIN patient p ON p.id = t.patient_ref
 WHERE d.keyword = 'FrameOfReferenceUID' AND d.value <> '' AND s.frame_of_reference_uid <> ''
 GROUP BY s.id, s.series_instance_uid, s.modality, s.frame_of_reference_uid, d.value, p.patient_id
 HAVING :since = 0 OR max(f.last_run_ref) > :since
-ORDER BY s.series_instance_uid, s.id, d.value
+ORDER BY s.series_instance_uid NULLS FIRST, s.id, d.value

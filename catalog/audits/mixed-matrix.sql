@@ -26,7 +26,7 @@ FROM (
   FROM series c
   JOIN instance i ON i.series_ref = c.id
   WHERE c.modality IN ('CT', 'MR', 'PT') AND i.rows > 0 AND i.columns > 0
-    AND coalesce(i.image_type, '') NOT LIKE '%LOCALIZER%'
+    AND upper(coalesce(i.image_type, '')) NOT LIKE '%LOCALIZER%'
   GROUP BY i.series_ref
   HAVING min(i.rows) < max(i.rows) OR min(i.columns) < max(i.columns)
 ) m
@@ -37,4 +37,4 @@ WHERE :since = 0 OR EXISTS (
   SELECT 1 FROM instance i JOIN file f ON f.instance_ref = i.id
   WHERE i.series_ref = s.id AND f.last_run_ref > :since
 )
-ORDER BY s.series_instance_uid, s.id
+ORDER BY s.series_instance_uid NULLS FIRST, s.id

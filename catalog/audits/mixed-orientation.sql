@@ -22,12 +22,12 @@ FROM (
   FROM (
     SELECT o.series_ref AS series_ref
     FROM instance o
-    WHERE o.image_orientation_patient <> '' AND coalesce(o.image_type, '') NOT LIKE '%LOCALIZER%'
+    WHERE o.image_orientation_patient <> '' AND upper(coalesce(o.image_type, '')) NOT LIKE '%LOCALIZER%'
     GROUP BY o.series_ref
     HAVING min(o.image_orientation_patient) < max(o.image_orientation_patient)
   ) x
   JOIN instance i ON i.series_ref = x.series_ref
-  WHERE i.image_orientation_patient <> '' AND coalesce(i.image_type, '') NOT LIKE '%LOCALIZER%'
+  WHERE i.image_orientation_patient <> '' AND upper(coalesce(i.image_type, '')) NOT LIKE '%LOCALIZER%'
   GROUP BY x.series_ref
 ) m
 JOIN series s ON s.id = m.series_ref
@@ -37,4 +37,4 @@ WHERE m.orientations > 1 AND (:since = 0 OR EXISTS (
   SELECT 1 FROM instance i JOIN file f ON f.instance_ref = i.id
   WHERE i.series_ref = s.id AND f.last_run_ref > :since
 ))
-ORDER BY s.series_instance_uid, s.id
+ORDER BY s.series_instance_uid NULLS FIRST, s.id

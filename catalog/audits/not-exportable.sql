@@ -121,4 +121,4 @@ FROM reasons x
 WHERE x.code <> ''
 GROUP BY x.code, x.sop_class_uid
 HAVING :since = 0 OR max(x.run_ref) > :since
-ORDER BY 4 DESC, x.code, x.sop_class_uid
+ORDER BY 4 DESC, x.code, x.sop_class_uid NULLS FIRST

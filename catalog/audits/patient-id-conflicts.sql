@@ -48,4 +48,4 @@ SELECT
 FROM conflicts x
 JOIN counted c ON c.patient_ref = x.patient_ref AND c.keyword = x.keyword
 JOIN patient p ON p.id = c.patient_ref
-ORDER BY p.patient_id, p.issuer_of_patient_id, c.keyword, c.files DESC, c.value
+ORDER BY p.patient_id NULLS FIRST, p.issuer_of_patient_id NULLS FIRST, c.keyword, c.files DESC, c.value, p.id

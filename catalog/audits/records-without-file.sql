@@ -20,4 +20,4 @@ WHERE s.direction = 'imported' AND c.file_id IS NOT NULL AND c.path IS NULL
       AND r.path || '/' || f.path = s.folder || '/' || c.file_id
   )
   AND (:since = 0 OR s.run_ref > :since)
-ORDER BY s.folder, s.identity, c.position
+ORDER BY s.folder, s.identity, s.id, c.position

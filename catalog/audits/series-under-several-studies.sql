@@ -42,4 +42,4 @@ JOIN owned o ON o.uid = x.uid
 JOIN series s ON s.id = o.series_ref
 JOIN study t ON t.id = s.study_ref
 JOIN patient p ON p.id = t.patient_ref
-ORDER BY o.uid, t.study_instance_uid, p.patient_id, s.id
+ORDER BY o.uid, t.study_instance_uid NULLS FIRST, p.patient_id NULLS FIRST, s.id

@@ -13,7 +13,7 @@ WITH measured AS MATERIALIZED (
   JOIN instance i ON i.series_ref = c.id
   WHERE c.modality IN ('CT', 'MR', 'PT') AND c.series_description <> '' AND i.rows > 0
     AND coalesce(i.number_of_frames, 1) = 1
-    AND coalesce(i.image_type, '') NOT LIKE '%LOCALIZER%'
+    AND upper(coalesce(i.image_type, '')) NOT LIKE '%LOCALIZER%'
   GROUP BY i.series_ref
 ), ranked AS (
   SELECT
@@ -50,4 +50,4 @@ WHERE k.slices * 100 < u.median * :part
     SELECT 1 FROM instance i JOIN file f ON f.instance_ref = i.id
     WHERE i.series_ref = k.series_ref AND f.last_run_ref > :since
   ))
-ORDER BY k.modality, k.description, k.station, k.slices, s.series_instance_uid, s.id
+ORDER BY k.modality, k.description, k.station, k.slices, s.series_instance_uid NULLS FIRST, s.id

@@ -64,4 +64,4 @@ WHERE q.likeness >= :likeness AND (:since = 0 OR EXISTS (
   JOIN file f ON f.instance_ref = i.id
   WHERE t.patient_ref IN (q.a_id, q.b_id) AND f.last_run_ref > :since
 ))
-ORDER BY q.likeness DESC, q.birth_date, q.a_patient_id, q.b_patient_id
+ORDER BY q.likeness DESC, q.birth_date, q.a_patient_id, q.b_patient_id, q.a_id, q.b_id

@@ -39,4 +39,4 @@ SELECT
 FROM shared x
 JOIN owned o ON o.uid = x.uid
 JOIN patient p ON p.id = o.patient_ref
-ORDER BY o.uid, p.patient_id, p.issuer_of_patient_id, p.id
+ORDER BY o.uid, p.patient_id NULLS FIRST, p.issuer_of_patient_id NULLS FIRST, p.id

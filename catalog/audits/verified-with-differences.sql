@@ -10,15 +10,15 @@ SELECT
   u.login AS Login,
   u.host AS Host,
   u.arguments AS Arguments,
-  coalesce(CAST(u.counts ->> 'missing' AS INTEGER), 0) AS Missing,
-  coalesce(CAST(u.counts ->> 'changed' AS INTEGER), 0) AS Changed,
-  coalesce(CAST(u.counts ->> 'unindexed' AS INTEGER), 0) AS Unindexed,
-  coalesce(CAST(u.counts ->> 'unknown' AS INTEGER), 0) AS Unknown,
-  coalesce(CAST(u.counts ->> 'same' AS INTEGER), 0) AS Same
+  coalesce(CAST(u.counts ->> 'missing' AS BIGINT), 0) AS Missing,
+  coalesce(CAST(u.counts ->> 'changed' AS BIGINT), 0) AS Changed,
+  coalesce(CAST(u.counts ->> 'unindexed' AS BIGINT), 0) AS Unindexed,
+  coalesce(CAST(u.counts ->> 'unknown' AS BIGINT), 0) AS Unknown,
+  coalesce(CAST(u.counts ->> 'same' AS BIGINT), 0) AS Same
 FROM run u
 WHERE u.command = 'verify'
   AND u.id > (SELECT coalesce(max(x.id), 0) FROM run x WHERE x.command IN ('index', 'import') AND x.outcome = 'done')
-  AND coalesce(CAST(u.counts ->> 'missing' AS INTEGER), 0) + coalesce(CAST(u.counts ->> 'changed' AS INTEGER), 0)
-    + coalesce(CAST(u.counts ->> 'unindexed' AS INTEGER), 0) + coalesce(CAST(u.counts ->> 'unknown' AS INTEGER), 0) > 0
+  AND coalesce(CAST(u.counts ->> 'missing' AS BIGINT), 0) + coalesce(CAST(u.counts ->> 'changed' AS BIGINT), 0)
+    + coalesce(CAST(u.counts ->> 'unindexed' AS BIGINT), 0) + coalesce(CAST(u.counts ->> 'unknown' AS BIGINT), 0) > 0
   AND (:since = 0 OR u.id > :since)
 ORDER BY u.id

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select
 from catalog.database import models as m
 from catalog.database import totals
 from catalog.database.insertion import insert_rows, json_object, next_free_id
-from catalog.database.rows import COLUMNS, Claim
+from catalog.database.rows import COLUMNS, Claim, storable
 from catalog.database.totals import Total
 from catalog.entities import Instance, Level, Provenance, Reading, StoredFile, Value
 
@@ -108,7 +108,7 @@ def store_arrivals(
         kept = json_object(raw) if raw else None
         further = json.dumps(dict(attributes)) if attributes else None
         instances.append(
-            (ref, series_ref, claims.directory_record_type, _HEADER, 0, *values, kept, further)
+            (ref, series_ref, claims.directory_record_type, _HEADER, False, *values, kept, further)
         )
         stored.append((reading, standing, ref))
     unique = ("series_ref", "sop_instance_uid")
@@ -142,7 +142,16 @@ def _store_files(
         for f in noticed:
             severity = f.severity.value
             findings.append(
-                (run_ref, file_ref, f.code, severity, f.place, f.message, f.clause, f.offset_bytes)
+                (
+                    run_ref,
+                    file_ref,
+                    f.code,
+                    severity,
+                    storable(f.place),
+                    storable(f.message),
+                    f.clause,
+                    f.offset_bytes,
+                )
             )
         if standing is not None:
             held.setdefault(standing.series_ref, []).append(file.size_bytes or 0)

@@ -1,78 +1,78 @@
-"""Opening a catalogue and its transactions."""
+"""Opening a catalogue and its transactions, whichever database holds it.
+
+What the two databases do differently stands in `catalog.database.sqlite` and
+`catalog.database.postgresql`; the second is loaded only where it is used.
+"""
 
 from __future__ import annotations
 
-import sqlite3
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, select, update
-from sqlalchemy.exc import DatabaseError, OperationalError
-from sqlalchemy.pool import NullPool, Pool, QueuePool
+from sqlalchemy import Connection, Engine
 
-from catalog.database.liveness import is_over
-from catalog.database.models import run as run_table
-from catalog.database.sql_reading import connect_read_only
-from catalog.errors import (
-    CatalogueBusy,
-    CatalogueError,
-    CatalogueMissing,
-    NotACatalogue,
-    SchemaTooNew,
-    SchemaTooOld,
-)
+from catalog.database.location import Location, PostgresqlUrl
+from catalog.errors import CatalogueMissing, SchemaTooNew, SchemaTooOld
 
-HEAD = "0005"
+HEAD = "0006"
 """Schema revision of this dcat. A constant, because importing Alembic to ask costs a second."""
 
-KNOWN_REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+KNOWN_REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision that this dcat can upgrade from, oldest first."""
-
-BUSY_TIMEOUT_MS = 30_000
-"""How long a statement waits for another process's short transaction."""
-
-CACHE_KIB = 64 * 1024
-"""Memory that a writing connection may use for pages: the inner pages of a million rows' indexes."""
-
-CHECKPOINT_PAGES = 8000
-"""Pages (of 4 KiB) that the journal collects before they are written back, which takes two syncs."""
-
 
 LOCKING_COMMANDS = ("index", "prune", "import")
 """The commands whose runs hold the writer's lock from beginning to end."""
 
-LOCK_INTERVAL_S = 0.25
-"""How long to wait between two attempts at the writer's lock."""
+__all__ = ["Catalogue", "Connection", "Patience", "open_catalogue", "revision_of"]
+
+T = TypeVar("T")
 
 
 def _tell_nobody(holder: str) -> None:
     """Wait in silence."""
 
 
+def do_nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass(slots=True)
 class Patience:
-    """How to wait for another writer: so long, in seconds, telling `tell` who it is."""
+    """How to wait for another writer: so long, in seconds, telling `tell` who it is.
+
+    `lost` is told, in a sentence, that a connection was lost and is being made again.
+    """
 
     timeout_s: float = 0
     tell: Callable[[str], None] = _tell_nobody
+    lost: Callable[[str], None] = _tell_nobody
 
 
-class Catalogue:
+class Catalogue(ABC):
     """An open catalogue.
 
-    Reading and writing go through `read` and `write`, each one transaction. A catalogue is only
-    ever written by the one process that holds `writer_lock`.
+    Reading and writing go through `read` and `write`, each one transaction.
+
+    Attributes
+    ----------
+    name:
+        What messages call it: the path, or the URL without its password.
+    path:
+        The SQLite file; `None` if it is on a server.
+    own_paths:
+        The catalogue's own files on this machine, there or not.
     """
 
-    def __init__(self, path: Path, engine: Engine) -> None:
-        self.path = path
-        self.engine = engine
-        self.patience = Patience()
-        self._reading = _engine(lambda: connect_read_only(path, BUSY_TIMEOUT_MS), QueuePool)
+    name: str
+    path: Path | None
+    own_paths: tuple[Path, ...]
+    engine: Engine
+    patience: Patience
+    location: Location
 
     def __enter__(self) -> Catalogue:
         return self
@@ -80,214 +80,125 @@ class Catalogue:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    @abstractmethod
     def close(self) -> None:
-        """Close all connections, and leave one file behind where that is possible."""
-        self.engine.dispose()
-        self._reading.dispose()
-        _leave_one_file(self.path)
+        """Close all connections."""
 
-    @property
-    def own_paths(self) -> tuple[Path, ...]:
-        """The catalogue's own files, there or not: the database, its journals, and the lock's."""
-        journals = ("", "-wal", "-shm", "-journal")
-        names = [f"{self.path.name}{lock}{suffix}" for lock in ("", "-lock") for suffix in journals]
-        return tuple(self.path.with_name(name) for name in names)
+    # -- transactions ----------------------------------------------------------------------
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
+    @abstractmethod
+    def read(self) -> AbstractContextManager[Connection]:
         """Give a connection in a reading transaction: one state, whatever others write.
 
-        It cannot write, whatever SQL reaches it (`connect_read_only`).
+        It cannot write, whatever SQL reaches it.
         """
-        with self._sentences(), self._reading.connect() as connection, connection.begin():
-            yield connection
 
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
+    @abstractmethod
+    def write(self) -> AbstractContextManager[Connection]:
         """Give a connection in a writing transaction: all of the block is stored, or nothing.
+
+        One transaction writes at a time.
 
         Raises
         ------
         CatalogueBusy
-            If another process keeps the database locked for longer than the busy timeout.
+            If another process's transaction does not end in time.
         CatalogueError
-            If the database cannot be written (disk full, read-only, damaged).
+            If the database cannot be written (disk full, read-only, damaged, connection lost).
         """
-        with self._sentences(), self.engine.connect() as connection:
-            connection = connection.execution_options(dcat_begin="BEGIN IMMEDIATE")
-            with connection.begin():
-                yield connection
 
-    @contextmanager
-    def writer_lock(self) -> Iterator[None]:
-        """Hold the right to be the one writer; given back even if the process is killed.
+    def store(
+        self,
+        work: Callable[[Connection], T],
+        run_ref: int | None = None,
+        undone: Callable[[], None] = do_nothing,
+    ) -> T:
+        """Do `work` in a writing transaction, exactly once; return what it returns.
 
-        The lock is a transaction on a small database beside the catalogue, because every platform
-        on which SQLite works releases it when its owner dies.
+        Where the connection can be lost, `work` is done again on a new one, so it must not keep
+        what it did before. With `run_ref`, a number that is stored with it tells whether the
+        transaction that was lost had been stored; without, doing it twice must come to the same.
+        `undone` is called when nothing is left of what `work` did: before it is done again, and if
+        it fails for good.
+
+        Raises
+        ------
+        CatalogueBusy, CatalogueError
+            As `write` does.
+        """
+        try:
+            with self.write() as connection:
+                return work(connection)
+        except BaseException:
+            undone()
+            raise
+
+    def ask(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in a reading transaction, again if the connection is lost; return what it returns."""
+        with self.read() as connection:
+            return work(connection)
+
+    # -- writers ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def writer_lock(self, places: Collection[str] | None = None) -> AbstractContextManager[None]:
+        """Hold the right to write entities of what lies at `places`; given back even if the process is killed.
 
         While another process holds it, this waits as long as `patience` says, and tells who it is.
+
+        Parameters
+        ----------
+        places:
+            Absolute paths in text form, or URLs, of folders and files; `None` for all there are.
+            SQLite has one lock for everything.
 
         Raises
         ------
         CatalogueBusy
             If another process still holds it then; the message says which.
         """
-        lock_path = self.path.with_name(self.path.name + "-lock")
-        try:
-            lock = sqlite3.connect(lock_path, timeout=0, isolation_level=None)
-        except sqlite3.Error as exc:
-            raise CatalogueError(f"The lock {lock_path} cannot be opened: {exc}.") from exc
-        try:
-            self._take(lock)
-            yield
-        finally:
-            lock.close()
 
-    def _take(self, lock: sqlite3.Connection) -> None:
-        began_s = time.monotonic()
-        told = ""
-        while True:
-            try:
-                lock.execute("BEGIN EXCLUSIVE")
-            except sqlite3.OperationalError as exc:
-                if "locked" not in str(exc):
-                    raise CatalogueError(
-                        f"The lock of the catalogue {self.path} cannot be taken: {exc}."
-                    ) from exc
-                waited_s = time.monotonic() - began_s
-                holder = self._holder()
-                if waited_s >= self.patience.timeout_s:
-                    waited = f"; waited {waited_s:.0f} s for it" if self.patience.timeout_s else ""
-                    raise CatalogueBusy(str(self.path), holder + waited) from exc
-            else:
-                return
-            if holder != told:
-                told = holder
-                self.patience.tell(holder)
-            time.sleep(LOCK_INTERVAL_S)
+    def session(self) -> AbstractContextManager[None]:
+        """Keep one connection for all that is written in the block, so that `claim` lasts as long."""
+        return nullcontext()
 
-    def _holder(self) -> str:
-        r = run_table.c
-        with self.read() as connection:
-            row = connection.execute(
-                select(r.command, r.pid, r.host, r.started_at)
-                .where(r.outcome.is_(None), r.command.in_(LOCKING_COMMANDS))
-                .order_by(r.id.desc())
-                .limit(1)
-            ).first()
-        if row is None or is_over(row.host, row.pid, row.started_at):
-            return "it has just started"
-        return f"dcat {row.command}, process {row.pid} on {row.host}, since {row.started_at}"
+    def claim(self, connection: Connection, run_ref: int) -> None:  # noqa: B027  # SQLite needs none
+        """Say that this process is at work on a run, until the `session` ends; call it where the run is made."""
 
+    def at_work(self) -> frozenset[int] | None:
+        """Return the runs that some process, on any machine, is at work on; `None` if the database cannot tell."""
+        return None
+
+    @abstractmethod
     def is_being_written(self) -> bool:
         """Return whether a process holds the writer's lock; the answer may be old at once."""
-        lock_path = self.path.with_name(self.path.name + "-lock")
-        if not lock_path.exists():
-            return False
-        try:
-            with closing(_open_lock(lock_path)) as lock:
-                lock.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.OperationalError as exc:
-            if "locked" in str(exc):
-                return True
-            raise CatalogueError(
-                f"The lock of the catalogue {self.path} cannot be read: {exc}."
-            ) from exc
-        return False
 
+    @abstractmethod
     def mark_dead_runs(self) -> None:
         """Mark writers' runs that never ended as killed; call it holding `writer_lock`."""
-        with self.write() as connection:
-            connection.execute(
-                update(run_table)
-                .where(run_table.c.outcome.is_(None), run_table.c.command.in_(LOCKING_COMMANDS))
-                .values(outcome="killed")
-            )
 
-    @contextmanager
-    def _sentences(self) -> Iterator[None]:
-        with database_sentences(self.path):
-            yield
+    def note_growth(self) -> None:  # noqa: B027  # SQLite needs none
+        """Have the database look at what it holds, after much was stored, so that it plans questions by that."""
 
+    # -- what health and upgrades ask ------------------------------------------------------
 
-@contextmanager
-def database_sentences(path: Path) -> Iterator[None]:
-    """Turn the database's errors into ours."""
-    try:
-        yield
-    except OperationalError as exc:
-        reason = str(exc.orig)
-        if "locked" in reason:
-            raise CatalogueBusy(str(path), "its transaction does not end") from exc
-        if "full" in reason:
-            raise CatalogueError(
-                f"No space is left for the catalogue {path}. What was stored before is safe; free some space and run the command again."
-            ) from exc
-        raise CatalogueError(f"The catalogue {path} cannot be used: {reason}.") from exc
-    except DatabaseError as exc:
-        raise CatalogueError(f"The catalogue {path} cannot be used: {exc.orig}.") from exc
+    @abstractmethod
+    def damage(self, connection: Connection) -> list[str]:
+        """Return what is wrong with the database itself, a sentence each; `connection` is of `write`."""
+
+    @abstractmethod
+    def size_bytes(self) -> int:
+        """Return how much room the catalogue takes."""
 
 
-def _leave_one_file(path: Path) -> None:
-    """Have the journal files removed, if nobody else uses the catalogue and it can be written.
-
-    The last connection to close takes them along, but not if it could only read.
-    """
-    with suppress(sqlite3.Error), closing(_connect(path, "rw", "", timeout_s=0)) as last:
-        last.execute("SELECT count(*) FROM sqlite_master").fetchone()
-
-
-def engine_for(path: Path, *, create: bool = False, journal: str = "wal") -> Engine:
-    """Return an engine on the SQLite file `path`; it opens nothing yet."""
-    mode = "rwc" if create else "rw"
-    # Kept open: the last connection that closes writes the whole journal back, with two syncs.
-    return _engine(lambda: _connect(path, mode, journal), QueuePool)
-
-
-def _engine(creator: Callable[[], sqlite3.Connection], poolclass: type[Pool] = NullPool) -> Engine:
-    engine = create_engine("sqlite://", creator=creator, poolclass=poolclass)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _connect(
-    path: Path, mode: str, journal: str, timeout_s: float = BUSY_TIMEOUT_MS / 1000
-) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=timeout_s, isolation_level=None,
-        check_same_thread=False,
-    )  # fmt: skip
-    try:
-        connection.execute("PRAGMA foreign_keys=ON")
-        if mode == "rwc":
-            connection.execute(f"PRAGMA journal_mode={journal}")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _open_lock(path: Path) -> sqlite3.Connection:
-    """Return a connection that only looks whether the lock is held; it waits for nothing."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0)
-
-
-def _begin(connection: Connection) -> None:
-    # The driver's own BEGIN is deferred: two readers that both go on to write then fail at once
-    # instead of waiting. BEGIN IMMEDIATE takes the lock at the start and waits for it.
-    connection.exec_driver_sql(str(connection.get_execution_options().get("dcat_begin", "BEGIN")))
-
-
-def open_catalogue(path: Path, *, create: bool = False, journal: str = "wal") -> Catalogue:
-    """Open the catalogue at `path`, at the schema of this dcat.
+def open_catalogue(location: Location, *, create: bool = False, journal: str = "wal") -> Catalogue:
+    """Open the catalogue at `location`, at the schema of this dcat.
 
     Parameters
     ----------
     create:
-        Make it if there is none. Without it nothing is ever created.
+        Make it if there is none. Without it nothing is ever created. The database on a server must
+        be there; its tables are made.
     journal:
         SQLite journal mode for a new catalogue: `wal`, or `delete` for network file systems.
 
@@ -298,50 +209,39 @@ def open_catalogue(path: Path, *, create: bool = False, journal: str = "wal") ->
     CatalogueError
         If it cannot be opened or made.
     """
-    if not path.exists():
-        if not create:
-            raise CatalogueMissing(str(path))
-        from catalog.database.make import make
+    if isinstance(location, PostgresqlUrl):
+        from catalog.database import postgresql
 
-        make(path, journal)
-    revision = revision_of(path)
+        return postgresql.opened(location, create=create)
+    from catalog.database import sqlite
+
+    return sqlite.opened(location, create=create, journal=journal)
+
+
+def check_revision(name: str, revision: str) -> None:
+    """Raise `SchemaTooOld` or `SchemaTooNew` if a catalogue's revision is not this dcat's."""
     if revision != HEAD:
         if revision in KNOWN_REVISIONS:
-            raise SchemaTooOld(str(path), revision, HEAD)
-        raise SchemaTooNew(str(path), revision)
-    return Catalogue(path, engine_for(path))
+            raise SchemaTooOld(name, revision, HEAD)
+        raise SchemaTooNew(name, revision)
 
 
-def revision_of(path: Path) -> str:
-    """Return the schema revision of the catalogue at `path`, with one SELECT.
+def revision_of(location: Location) -> str:
+    """Return the schema revision of the catalogue at `location`.
 
     Raises
     ------
+    CatalogueMissing
+        If there is none.
     NotACatalogue
-        If it is no SQLite database, or one that dcat did not write.
+        If something else is there.
     """
-    if path.is_dir():
-        raise NotACatalogue(str(path), "it is a folder")
-    engine = _engine(lambda: connect_read_only(path))
-    try:
-        with engine.connect() as connection:
-            tables: set[Any] = set(
-                connection.exec_driver_sql(
-                    "SELECT name FROM sqlite_master WHERE type = 'table'"
-                ).scalars()
-            )
-            if not {"alembic_version", "instance", "file", "run"} <= tables:
-                raise NotACatalogue(str(path), "it lacks dcat's tables")
-            revision = connection.exec_driver_sql(
-                "SELECT version_num FROM alembic_version"
-            ).scalar()
-    except OperationalError as exc:
-        raise CatalogueError(f"The catalogue {path} cannot be opened: {exc.orig}.") from exc
-    except DatabaseError as exc:
-        raise NotACatalogue(str(path), str(exc.orig)) from exc
-    finally:
-        engine.dispose()
-        _leave_one_file(path)
-    if revision is None:
-        raise NotACatalogue(str(path), "its schema revision is not recorded")
-    return str(revision)
+    if isinstance(location, PostgresqlUrl):
+        from catalog.database import postgresql
+
+        return postgresql.revision_of(location)
+    from catalog.database import sqlite
+
+    if not location.exists():
+        raise CatalogueMissing(str(location))
+    return sqlite.revision_of(location)

@@ -45,6 +45,9 @@ COMPUTED = {
 }
 """What the views count or gather."""
 
+LINKED = ("LinkedPatientID", "LinkedIssuerOfPatientID")
+"""The patient of this place that a patient was linked to: shown if asked for."""
+
 _OF_EACH = ("NumberOfFiles", "SizeBytes", "Provenance", "IsDisputed")
 """What the view of every level but files has of its own."""
 
@@ -178,6 +181,8 @@ def _available(level: Level, further: Sequence[Further]) -> dict[str, Column]:
     for each in reversed(levels):
         for name in COMPUTED[each]:
             add(name, each, BY_KEYWORD.get(name))
+    for name in LINKED:
+        add(name, _home(level, Level.PATIENT))
     for extra in further:
         if extra.level in levels:
             home = _home(level, extra.level)

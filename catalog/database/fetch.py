@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import groupby
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from itertools import accumulate, chain, groupby, pairwise
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, func, select
@@ -15,7 +16,7 @@ from catalog.database import models as m
 from catalog.database.catalogue import Catalogue
 from catalog.database.columns import columns_of, usual
 from catalog.database.listing import Arrangement, SortKey
-from catalog.database.rows import LEVELS, Entity, entity_from, selected_columns
+from catalog.database.rows import COLUMNS, LEVELS, Entity, entity_from, in_chunks, selected_columns
 from catalog.database.select import selected_ids
 from catalog.entities import Claims, Instance, Level, Patient, Series, Status, Study
 from catalog.query.selection import Selection
@@ -50,7 +51,9 @@ def found(
         if wanted is None:
             wanted = Arrangement(usual(level, further_of(connection)))
         names = tuple(each.name for each in wanted.columns)
-        yield names, listing.rows(connection, level, selection, wanted)
+        # Who stops before the last row leaves nothing open on the server.
+        with closing(listing.rows(connection, level, selection, wanted)) as rows:
+            yield names, rows
 
 
 def file_paths(
@@ -82,7 +85,8 @@ def file_paths(
             query = query.where(m.file.c.instance_ref.is_not(None))
         if not selection.is_everything:
             query = query.where(m.file.c.id.in_(selected_ids(connection, Level.FILE, selection)))
-        yield from connection.execution_options(yield_per=1000).execute(query).scalars()
+        with connection.execute(query, execution_options={"yield_per": 1000}) as paths:
+            yield from paths.scalars()
 
 
 _OWNERS: dict[Level, ColumnElement[Any]] = {
@@ -117,6 +121,9 @@ class Candidate(NamedTuple):
     files: tuple[SourceFile, ...]
 
 
+_PLANNED = ("sop_instance_uid", "sop_class_uid", "instance_number", "number_of_frames", "rows", "columns", "bits_allocated", "photometric_interpretation")  # fmt: skip
+"""What of an instance an export is planned from."""
+
 _REPEATED = (
     "sop_class_uid",
     "content_date",
@@ -128,79 +135,108 @@ _REPEATED = (
 )
 """Fields of which the instances of a series mostly have the same text."""
 
+_FILES = ("id", "path", "size_bytes", "mtime_ns", "status", "transfer_syntax_uid", "digest")
+
 
 def candidates(
-    catalogue: Catalogue, selection: Selection, *, export_ref: int | None = None
-) -> Iterator[Candidate]:
+    catalogue: Catalogue,
+    selection: Selection,
+    *,
+    export_ref: int | None = None,
+    whole: bool = True,
+) -> Generator[Candidate]:
     """Yield the selected instances for an export, in order of their ids.
 
     Those of one series share what is above them, as one object. With an `export_ref` only
     instances whose SOP Instance UID that export has in the ledger.
+
+    Parameters
+    ----------
+    whole:
+        Instances have all that is known of them; otherwise what an export is planned from.
 
     Raises
     ------
     SelectionError
         If the selection holds SQL that cannot be run.
     """
-    columns: list[Any] = []
-    spans = []
-    for level in LEVELS:
-        chosen = selected_columns(level)
-        spans.append((len(columns), len(columns) + len(chosen)))
-        columns += chosen
-    f = m.file.c
-    own = [
-        m.instance.c.id, m.patient.c.identity, m.instance.c.directory_record_type, m.series.c.id,
-        f.id, m.root.c.path, f.path, f.size_bytes, f.mtime_ns, f.status, f.transfer_syntax_uid, f.digest,
-    ]  # fmt: skip
-    with catalogue.read() as connection:
+    i, f = m.instance.c, m.file.c
+    names = (*COLUMNS[Level.INSTANCE], "raw", "attributes") if whole else _PLANNED
+    own = [i.id, m.series.c.id, m.patient.c.identity, i.directory_record_type, m.root.c.path]
+    first_file = len(own)
+    first_name = first_file + len(_FILES)
+    with catalogue.read() as connection, ExitStack() as opened:
         query = (
-            select(*own, *columns)
+            select(*own, *(f[name] for name in _FILES), *(i[name] for name in names))
             .select_from(
                 m.instance.outerjoin(m.series).outerjoin(m.study).outerjoin(m.patient)
-                .outerjoin(m.file, f.instance_ref == m.instance.c.id).outerjoin(m.root, f.root_ref == m.root.c.id)
+                .outerjoin(m.file, f.instance_ref == i.id).outerjoin(m.root, f.root_ref == m.root.c.id)
             )
-            .order_by(m.instance.c.id, m.root.c.path, f.path)
+            .order_by(i.id, m.root.c.path, f.path)
         )  # fmt: skip
         if not selection.is_everything:
-            query = query.where(
-                m.instance.c.id.in_(selected_ids(connection, Level.INSTANCE, selection))
-            )
+            query = query.where(i.id.in_(selected_ids(connection, Level.INSTANCE, selection)))
         if export_ref is not None:
             x = m.export_item.c
             named = select(x.sop_instance_uid).where(x.export_ref == export_ref)
-            query = query.where(m.instance.c.sop_instance_uid.in_(named))
-        rows = connection.execution_options(yield_per=1000).execute(query)
-        above: dict[int, list[Entity | None]] = {}
+            query = query.where(i.sop_instance_uid.in_(named))
+        result = connection.execute(query, execution_options={"yield_per": 1000})
+        rows = opened.enter_context(result)
         shared: Any = {}.setdefault  # one object of texts that many rows have
-        for ref, group in groupby(rows, key=lambda row: row[0]):
-            members = list(group)
-            first = members[0]
-            values = first[len(own) :]
-            owners = above.get(first[3])
-            if owners is None:
-                owners = [
-                    entity_from(level, values[a:b]) if first[3] is not None else None
-                    for level, (a, b) in zip(LEVELS[:-1], spans, strict=False)
+        above: dict[int | None, list[Entity | None]] = {None: [None, None, None]}
+
+        def prepared() -> Iterator[Sequence[Any]]:
+            for some in rows.partitions(1000):
+                above.update(_owners(connection, {row[1] for row in some} - above.keys()))
+                yield from some
+
+        for ref, group in groupby(prepared(), itemgetter(0)):
+            files = []
+            for row in group:
+                file_ref, path, size_bytes, mtime_ns, status, syntax, digest = row[
+                    first_file:first_name
                 ]
-                above[first[3]] = owners
-            own_values = values[spans[-1][0] : spans[-1][1]]
-            instance = entity_from(Level.INSTANCE, own_values)
-            entities = [
-                *owners,
-                instance._replace(
-                    **{n: shared(v, v) for n in _REPEATED if (v := getattr(instance, n))}
-                ),
-            ]
-            files = tuple(
-                SourceFile(
-                    row[4], shared(row[5], row[5]), row[6], row[7], row[8], Status(row[9]),
-                    shared(row[10], row[10]), row[11],
-                )
-                for row in members
-                if row[4] is not None
-            )  # fmt: skip
-            yield Candidate(ref, shared(first[1], first[1]), _claims(entities, first[2]), files)
+                if file_ref is not None:
+                    root, syntax = shared(row[4], row[4]), shared(syntax, syntax)
+                    files.append(
+                        SourceFile(
+                            file_ref, root, path, size_bytes, mtime_ns, _STATUS[status], syntax, digest
+                        )
+                    )  # fmt: skip
+            _, series_ref, identity, record_type = row[: first_file - 1]
+            owners = above[series_ref]
+            if whole:
+                instance = entity_from(Level.INSTANCE, row[first_name:])
+                values = {name: getattr(instance, name) for name in _REPEATED}
+                instance = instance._replace(**{n: shared(v, v) for n, v in values.items() if v})
+            else:
+                values = dict(zip(names, row[first_name:], strict=True))
+                for name in ("sop_class_uid", "photometric_interpretation"):
+                    values[name] = shared(values[name], values[name])
+                instance = Instance(**values)
+            claims = _claims([*owners, instance], record_type)
+            yield Candidate(ref, shared(identity, identity), claims, tuple(files))
+
+
+_STATUS = {status.value: status for status in Status}
+
+
+def _owners(
+    connection: Connection, series_refs: Iterable[int | None]
+) -> Iterator[tuple[int, list[Entity | None]]]:
+    """Yield the patient, study and series of the instances of each series."""
+    levels = LEVELS[:-1]
+    columns = [selected_columns(level) for level in levels]
+    ends = list(accumulate(map(len, columns), initial=1))
+    for refs in in_chunks(series_refs):
+        query = (
+            select(m.series.c.id, *chain(*columns))
+            .select_from(m.series.outerjoin(m.study).outerjoin(m.patient))
+            .where(m.series.c.id.in_(refs))
+        )
+        for row in connection.execute(query):
+            parts = zip(levels, pairwise(ends), strict=True)
+            yield row[0], [entity_from(level, row[a:b]) for level, (a, b) in parts]
 
 
 def _claims(entities: Sequence[Entity | None], record_type: str | None) -> Claims:

@@ -4,6 +4,8 @@ The words of a row stand in its column `words`, written with the row (`catalog.d
 the one form that a question takes too (`catalog.normal_forms.words`). The index over them is the
 database's own: on SQLite the FTS5 tables `patient_words`, `study_words` and `series_words`, which
 hold no text themselves and are kept in step by triggers. Their tokenizer has nothing left to fold.
+On PostgreSQL it is an index of that name, and the server keeps it in step. What is asked of either
+is in `catalog.database.dialect`.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from catalog.attributes import BY_KEYWORD, Attribute, Further
 from catalog.database import models as m
 from catalog.database.catalogue import Catalogue
-from catalog.database.dialect import json_value
+from catalog.database.dialect import json_value, whole_sum
 from catalog.database.rows import LEVELS
 from catalog.database.select import selected_ids
 from catalog.entities import Level, Status
@@ -134,7 +134,7 @@ def grouped(
             *(func.count(rows.c[name].distinct()) for name in ("p", "t")),
             # A series has one row, unless a key below it tells several apart.
             func.count(rows.c.s.distinct() if any(k.is_below_series for k in keys) else rows.c.s),
-            *(func.coalesce(func.sum(rows.c[name]), 0) for name in ("i", "f", "b")),
+            *(whole_sum(rows.c[name]) for name in ("i", "f", "b")),
         )
         shown = [each.label(f"c{n}") for n, each in enumerate((*values, *amounts))]
         query = select(*shown).group_by(*values)
@@ -146,8 +146,8 @@ def grouped(
             )
         query = query if limit is None else query.limit(limit)
         query = query.offset(offset) if offset else query
-        found = connection.execution_options(yield_per=1000).execute(query)
-        yield names, (tuple(row) for row in found)
+        with connection.execute(query, execution_options={"yield_per": 1000}) as found:
+            yield names, (tuple(row) for row in found)
 
 
 def _place(names: Sequence[str], name: str) -> int:
@@ -261,9 +261,8 @@ def _is_any(
 
 def _is_above_instances(selection: Selection) -> bool:
     """Return whether the selection asks by attributes of series and above, and by nothing else."""
-    return selection == Selection(terms=selection.terms, texts=selection.texts) and all(
-        term.level in LEVELS[:3] for term in selection.terms
-    )
+    above = Selection(terms=selection.terms, texts=selection.texts, identities=selection.identities)
+    return selection == above and all(term.level in LEVELS[:3] for term in selection.terms)
 
 
 def _counted(
@@ -280,7 +279,7 @@ def _counted(
         *(value.label(f"k{n}") for n, value in below.items()),
         func.count(m.instance.c.id.distinct()).label("number_of_instances"),
         func.count(f.id).label("number_of_files"),
-        func.coalesce(func.sum(f.size_bytes), 0).label("size_bytes"),
+        whole_sum(f.size_bytes).label("size_bytes"),
     ).select_from(m.instance.outerjoin(m.file, is_there))
     if chosen is not None:
         query = query.where(m.instance.c.id.in_(chosen))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import func, select
 
-from catalog.database import attribute_sets, full_text, totals
+from catalog.database import attribute_sets, totals
 from catalog.database import models as m
 from catalog.database.catalogue import Catalogue
 from catalog.database.rows import KEYWORDS, LEVELS
@@ -49,19 +49,12 @@ def roots(catalogue: Catalogue) -> list[tuple[str, int, int]]:
 def problems(catalogue: Catalogue) -> list[str]:
     """Return what is wrong with the catalogue, a sentence each; none if it is sound.
 
-    Checks SQLite's own integrity, the references between tables, that rows say of themselves whether
-    they are disputed, the full-text index, and the totals of series.
+    Checks the database itself (`Catalogue.damage`), that rows say of themselves whether they are
+    disputed, and the totals of series.
     """
     found: list[str] = []
     with catalogue.write() as connection:
-        answers = connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars().all()
-        found += [
-            f"The database file is damaged: {answer}." for answer in answers if answer != "ok"
-        ]
-        for row in connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()[:20]:
-            found.append(
-                f"Row {row[1]} of table {row[0]} points at a row of {row[2]} that is not there."
-            )
+        found += catalogue.damage(connection)
         for level in LEVELS:
             table = m.ENTITY_TABLES[level]
             marked = set(
@@ -86,11 +79,6 @@ def problems(catalogue: Catalogue) -> list[str]:
         ).scalar_one()
         if stray:
             found.append(f"{stray} discrepancies name attributes that the catalogue does not keep.")
-        for index in full_text.INDEXES:
-            if not full_text.is_sound(connection, index):
-                found.append(
-                    f"The full-text index {index} does not say what its table says, so words are not found rightly. {_REMEDY}"
-                )
         kept = connection.execute(select(*m.series_total.c)).all()
         wrong_totals = set(kept) ^ set(connection.execute(totals.counted()).all())
         if wrong_totals:

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
+from catalog.database import file_paths, totals
 from catalog.database import models as m
-from catalog.database import totals
-from catalog.database.insertion import insert_rows
+from catalog.database.insertion import insert_rows, next_free_id
 from catalog.database.roots import Place
-from catalog.database.rows import in_chunks
+from catalog.database.rows import in_chunks, storable
 from catalog.database.settle import remove_unclaimed
 from catalog.database.stored_files import below_condition
 from catalog.entities import Status
@@ -41,7 +41,7 @@ _FINDING_COLUMNS = ("run_ref", "fileset_ref", "code", "severity", "place", "mess
 
 def _json(keys: Mapping[str, Any] | None) -> Any:
     """Return keys as the column's driver has them."""
-    return None if keys is None else json.dumps(dict(keys))
+    return None if keys is None else json.dumps({k: storable(v) for k, v in keys.items()})
 
 
 class StoredFileSet(NamedTuple):
@@ -126,12 +126,11 @@ def begin_export(
     )
 
 
-def add_items(connection: Connection, export_ref: int, items: Sequence[ItemRow]) -> None:
+def add_items(connection: Connection, export_ref: int, items: Iterable[ItemRow]) -> None:
     """Record what became of instances of the export."""
-    if items:
-        connection.execute(
-            insert(m.export_item), [{"export_ref": export_ref, **item._asdict()} for item in items]
-        )
+    for chunk in in_chunks(items, 1000):
+        rows = [(export_ref, *item) for item in chunk]
+        insert_rows(connection, m.export_item, ("export_ref", *ItemRow._fields), rows)
 
 
 def item_refs(connection: Connection, export_ref: int) -> list[int]:
@@ -286,12 +285,13 @@ def store_fileset(
             update(m.export).where(m.export.c.fileset_ref == former).values(fileset_ref=None)
         )
         connection.execute(delete(m.fileset).where(m.fileset.c.id == former))
+    stored = StoredFileSet(*map(storable, stored))
     values = {"run_ref": run_ref, "identity": stored.identity, **stored._asdict()}
     ref = int(
         connection.execute(insert(m.fileset).values(values).returning(m.fileset.c.id)).scalar_one()
     )
     for chunk in in_chunks(records, 1000):
-        rows = [(ref, *row._replace(keys=_json(row.keys))) for row in chunk]
+        rows = [(ref, *map(storable, row._replace(keys=_json(row.keys)))) for row in chunk]
         insert_rows(connection, m.fileset_record, _RECORD_COLUMNS, rows)
     add_findings(connection, run_ref, ref, findings)
     remove_unclaimed(connection, named)
@@ -302,11 +302,12 @@ def add_findings(
     connection: Connection, run_ref: int, fileset_ref: int, findings: Sequence[Finding]
 ) -> None:
     """Store what was noticed of a File-set after it was stored, as when its files are read."""
-    rows = [
-        (run_ref, fileset_ref, f.code, f.severity.value, f.place, f.message, f.clause, f.offset_bytes)
-        for f in findings
-    ]  # fmt: skip
-    insert_rows(connection, m.finding, _FINDING_COLUMNS, rows)
+    for chunk in in_chunks(findings, 1000):
+        rows = [
+            (run_ref, fileset_ref, f.code, f.severity.value, storable(f.place), storable(f.message), f.clause, f.offset_bytes)
+            for f in chunk
+        ]  # fmt: skip
+        insert_rows(connection, m.finding, _FINDING_COLUMNS, rows)
 
 
 class ReferencedFile(NamedTuple):
@@ -327,15 +328,18 @@ def store_referenced(
     Rows of files that were read themselves stay as they are: a header knows better than a record.
     """
     known: dict[str, Any] = {}
+    files = [ReferencedFile(*map(storable, file)) for file in files]
     f = m.file.c
     for chunk in in_chunks([file.path for file in files]):
         for row in connection.execute(
             select(f.path, f.id, f.status, f.last_status, f.instance_ref).where(
-                f.root_ref == root_ref, f.path.in_(chunk)
+                f.root_ref == root_ref, file_paths.is_one_of(chunk)
             )
         ):
             known[row.path] = row
-    made, changed = [], []
+    made: list[dict[str, Any]] = []
+    changed = []
+    next_id = next_free_id(connection, m.file)
     instances: set[int | None] = set()
     for file in {file.path: file for file in files}.values():
         is_there = file.size_bytes is not None
@@ -355,9 +359,8 @@ def store_referenced(
         found = known.get(file.path)
         if found is None:
             instances.add(file.instance_ref)
-            made.append(
-                values | {"root_ref": root_ref, "path": file.path, "first_run_ref": run_ref}
-            )
+            place = {"id": next_id + len(made), "root_ref": root_ref, "path": file.path}
+            made.append(values | place | {"first_run_ref": run_ref})
         elif "referenced" in (found.status, found.last_status):
             instances |= {file.instance_ref, found.instance_ref}
             changed.append(values | {"file_id": found.id})

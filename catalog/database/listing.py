@@ -7,7 +7,7 @@ rows takes the same memory, and a series is not read again for each of its insta
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -23,6 +23,7 @@ from sqlalchemy import (
     select,
     table,
 )
+from sqlalchemy.sql.elements import quoted_name
 
 from catalog.attributes import Further
 from catalog.database import dialect
@@ -104,7 +105,7 @@ def placed(
     SelectionError
         If the selection holds SQL that cannot be run.
     """
-    ref, keys, query = _ordering(connection, level, selection, wanted)
+    ref, keys, query = ordering(connection, level, selection, wanted)
     place = func.row_number().over(order_by=keys).label("place")
     return _part(query.with_only_columns(ref.label("ref"), place), wanted).subquery()
 
@@ -113,7 +114,7 @@ def _ordered(
     connection: Connection, level: Level, selection: Selection, wanted: Arrangement
 ) -> Select[Any]:
     """Return the query for the ids of what is selected, in order."""
-    _, _, query = _ordering(connection, level, selection, wanted)
+    _, _, query = ordering(connection, level, selection, wanted)
     return _part(query, wanted)
 
 
@@ -123,7 +124,7 @@ def _part(query: Select[Any], wanted: Arrangement) -> Select[Any]:
     return query.offset(wanted.offset) if wanted.offset else query
 
 
-def _ordering(
+def ordering(
     connection: Connection, level: Level, selection: Selection, wanted: Arrangement
 ) -> tuple[ColumnElement[Any], Sequence[ColumnElement[Any]], Select[Any]]:
     """Return the ids, what they are sorted by, and the query for them all."""
@@ -142,15 +143,17 @@ def _ordering(
             case((value.is_(None), 1), else_=0),
             value.desc() if key.is_descending else value,
         ]
-    keys += [*(view.c[name] for name in _USUAL_ORDER[level]), ref]
+    keys += [*(view.c[name].nulls_first() for name in _USUAL_ORDER[level]), ref]
     query = select(ref).order_by(*keys)
     if not selection.is_everything:
         query = query.where(ref.in_(selected_ids(connection, level, selection)))
     return ref, keys, query
 
 
-def _view(level: Level, names: Sequence[str]) -> FromClause:
-    return table(VIEWS[level], *(column(name) for name in dict.fromkeys(names)))
+def _view(level: Level, wanted: Sequence[str]) -> FromClause:
+    # Without quotes, as the views were made: PostgreSQL has their names in small letters.
+    names = (quoted_name(name, quote=False) for name in dict.fromkeys(wanted))
+    return table(VIEWS[level], *(column(name) for name in names))
 
 
 def _sources(wanted: Column) -> tuple[str, ...]:
@@ -174,7 +177,7 @@ def _value(level: Level, view: FromClause, wanted: Column) -> ColumnElement[Any]
 
 def rows(
     connection: Connection, level: Level, selection: Selection, wanted: Arrangement
-) -> Iterator[tuple[Any, ...]]:
+) -> Generator[tuple[Any, ...]]:
     """Yield the rows of `level` that are selected, as arranged.
 
     Raises
@@ -183,11 +186,10 @@ def rows(
         If the selection holds SQL that cannot be run.
     """
     read = _Reader(connection, level, wanted.columns)
-    found = connection.execution_options(yield_per=CHUNK).execute(
-        _ordered(connection, level, selection, wanted)
-    )
-    for part in found.scalars().partitions(CHUNK):
-        yield from read(part)
+    query = _ordered(connection, level, selection, wanted)
+    with connection.execute(query, execution_options={"yield_per": CHUNK}) as found:
+        for part in found.scalars().partitions(CHUNK):
+            yield from read(part)
 
 
 class _Reader:
@@ -223,7 +225,7 @@ class _Reader:
 
     def __call__(self, refs: Sequence[int]) -> Iterator[tuple[Any, ...]]:
         """Yield the rows with these ids, in their order."""
-        query = self._query.where(self._ref.in_(dialect.listed(refs)))
+        query = self._query.where(dialect.is_listed(self._ref, refs))
         own = {row[0]: row for row in self._connection.execute(query).fetchall()}
         facts = self._facts(refs) if self._of_files else {}
         for at, above in enumerate(self._above.values(), start=1):
@@ -246,13 +248,13 @@ class _Reader:
         is_there = f.status != Status.MISSING.value
         facts = {
             "TransferSyntaxUID": func.min(f.transfer_syntax_uid),
-            "NumberOfFiles": func.coalesce(func.sum(case((is_there, 1), else_=0)), 0),
-            "SizeBytes": func.coalesce(func.sum(case((is_there, f.size_bytes), else_=0)), 0),
+            "NumberOfFiles": dialect.whole_sum(case((is_there, 1), else_=0)),
+            "SizeBytes": dialect.whole_sum(case((is_there, f.size_bytes), else_=0)),
         }
         names = [each.name for each in self._of_files]
         query = (
             select(f.instance_ref, *(facts[name] for name in names))
-            .where(f.instance_ref.in_(dialect.listed(refs)))
+            .where(dialect.is_listed(f.instance_ref, refs))
             .group_by(f.instance_ref)
         )
         none = tuple({"TransferSyntaxUID": None}.get(name, 0) for name in names)
@@ -277,7 +279,7 @@ class _Above:
         self.rows = {ref: self.rows[ref] for ref in refs & self.rows.keys()}
         lacking = [ref for ref in refs if ref is not None and ref not in self.rows]
         if lacking:
-            query = self._query.where(self._ref.in_(dialect.listed(sorted(lacking))))
+            query = self._query.where(dialect.is_listed(self._ref, sorted(lacking)))
             self.rows.update((row[0], row[1:]) for row in connection.execute(query).fetchall())
 
 

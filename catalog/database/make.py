@@ -1,4 +1,4 @@
-"""Making an empty catalogue, without Alembic: importing it takes longer than indexing 10,000 files.
+"""Making an empty catalogue in a SQLite file, without Alembic: importing it takes longer than indexing 10,000 files.
 
 The schema is made from the models, which the migrations lead to as well; a test holds the two
 together.
@@ -10,16 +10,14 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from catalog.database import full_text
-from catalog.database.catalogue import HEAD, database_sentences, engine_for
+from catalog.database.catalogue import HEAD
 from catalog.database.models import metadata
+from catalog.database.sqlite import database_sentences, engine_for
+from catalog.database.views import view_statements
 from catalog.errors import CatalogueError
-
-
-def migrations_folder() -> Path:
-    """Return the folder of the migrations: in the installed package, or in the checkout."""
-    packaged = Path(__file__).parent / "migrations"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "migrations"
 
 
 def make(path: Path, journal: str = "wal") -> None:
@@ -51,20 +49,28 @@ def make(path: Path, journal: str = "wal") -> None:
 
 
 def _make_schema(path: Path) -> None:
-    views = (migrations_folder() / "views" / f"{HEAD}.sql").read_text(encoding="utf-8")
     engine = engine_for(path, create=True, journal="delete")
     try:
         with database_sentences(path), engine.connect() as connection, connection.begin():
-            metadata.create_all(connection, checkfirst=False)
-            full_text.make(connection)
-            for statement in views.split(";\n"):
-                if statement.strip():
-                    connection.exec_driver_sql(statement)
-            # As Alembic makes it.
-            connection.exec_driver_sql(
-                "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
-                "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
-            )
-            connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (HEAD,))
+            make_schema(connection)
     finally:
         engine.dispose()
+
+
+def make_schema(connection: Connection) -> None:
+    """Make all tables, indexes and views, in the transaction of `connection`."""
+    metadata.create_all(connection, checkfirst=False)
+    full_text.make(connection)
+    make_views(connection)
+
+
+def make_views(connection: Connection) -> None:
+    """Make the views of this dcat's schema, and say which schema it is."""
+    for statement in view_statements(HEAD, connection.dialect.name):
+        connection.exec_driver_sql(statement)
+    # As Alembic makes it.
+    connection.exec_driver_sql(
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+        "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+    )
+    connection.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{HEAD}')")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, false, func, literal, or_, select, true
 
-from catalog.attributes import WORDS, Attribute, Further
+from catalog.attributes import INTEGER_VRS, WORDS, Attribute, Further
 from catalog.database import dialect
 from catalog.database import models as m
 from catalog.entities import Level
@@ -41,10 +42,10 @@ PARENT_REFS: dict[Level, ColumnElement[Any]] = {
 """By level: the column that names what a row belongs to."""
 
 
-def term_condition(term: Term) -> ColumnElement[bool]:
-    """Return the condition on the rows of the term's level that fit it."""
+def term_condition(term: Term, columns: Any = None) -> ColumnElement[bool]:
+    """Return the condition on the rows of the term's level that fit it, or on others that have its columns."""
     attribute = term.attribute
-    columns = TABLES[attribute.level].c
+    columns = TABLES[attribute.level].c if columns is None else columns
     if attribute in COMPUTED:
         found = any_of(_computed(attribute, matcher) for matcher in term.matchers)
     elif term.time is not None:
@@ -119,12 +120,12 @@ def _condition(columns: Any, attribute: Attribute, matcher: Matcher) -> ColumnEl
     match matcher:
         case Anything():
             return true()
-        case Empty() if attribute.is_number and not in_json:
+        case Empty() if attribute.is_number:
             return stored.is_(None)
         case Empty():
             return or_(stored.is_(None), stored == "")
         case Equal(values) if attribute.is_number and in_json:
-            return stored.in_([dialect.json_number(value) for value in values])  # type: ignore[arg-type]  # numbers
+            return dialect.is_number_among(stored, values)  # type: ignore[arg-type]  # numbers
         case Equal(values) if attribute.is_multi_valued:
             return dialect.holds_one_of(stored, [str(value) for value in values])
         case Equal(values):
@@ -140,12 +141,10 @@ def _condition(columns: Any, attribute: Attribute, matcher: Matcher) -> ColumnEl
         case Moments():
             return _part(attribute, stored, lambda part: _is_within(part, matcher))
         case Compared(sign, bound):
-            holds = COMPARISONS[sign]
             if attribute.is_multi_valued:
-                return dialect.any_part(stored, "\\", lambda part: holds(dialect.number(part), bound))  # fmt: skip
-            if in_json:
-                return and_(stored != "", holds(stored, dialect.json_number(bound)))
-            return and_(stored.is_not(None), holds(stored, bound))
+                holds, limit = COMPARISONS[sign], dialect.number_literal(bound)
+                return dialect.any_part(stored, "\\", lambda part: holds(dialect.number(part), limit))  # fmt: skip
+            return and_(stored.is_not(None), _compares(stored, attribute, sign, bound))
         case NameLike():
             return and_(stored != "", _name_fits(columns, attribute, stored, matcher))
 
@@ -155,6 +154,37 @@ def _part(attribute: Attribute, stored: ColumnElement[Any], condition: Any) -> C
     if attribute.is_multi_valued:
         return dialect.any_part(stored, "\\", condition)
     return and_(stored != "", condition(stored))
+
+
+def _compares(
+    stored: ColumnElement[Any], attribute: Attribute, sign: str, bound: float
+) -> ColumnElement[bool]:
+    sign, bound = of_kind(sign, bound, whole=attribute.vr in INTEGER_VRS)
+    in_json = isinstance(attribute, Further)
+    limit = dialect.json_number(bound) if in_json else dialect.number_literal(bound)
+    found: ColumnElement[bool] = COMPARISONS[sign](stored, limit)
+    return found
+
+
+def of_kind(sign: str, bound: float, *, whole: bool) -> tuple[str, float]:
+    """Return the comparison of a number, whole or not, with a bound of its own kind that comes to the same.
+
+    `sign` is one of `<`, `<=`, `>` and `>=`. Whole numbers are not rounded to be compared with
+    others, which PostgreSQL would do.
+    """
+    if whole is isinstance(bound, int) or (whole and abs(bound) >= 2**63):
+        return sign, bound
+    below: float
+    above: float
+    if whole:
+        below, above = math.floor(bound), math.ceil(bound)
+    else:
+        near = float(bound)
+        below = near if near <= bound else math.nextafter(near, -math.inf)
+        above = near if near >= bound else math.nextafter(near, math.inf)
+    if below == above:
+        return sign, below
+    return ("<=", below) if sign in ("<", "<=") else (">=", above)
 
 
 def _fits(stored: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
@@ -227,7 +257,7 @@ def _name_fits(
     sure = () if isinstance(attribute, Further) else _sure_words(attribute, pattern)
     if not sure:
         return found
-    return and_(columns.id.in_(dialect.with_words(attribute.level.value, sure)), found)
+    return and_(dialect.has_words(columns, attribute.level.value, sure), found)
 
 
 def _sure_words(attribute: Attribute, pattern: str) -> tuple[Word, ...]:
@@ -295,6 +325,7 @@ def _number_fits(value: ColumnElement[Any], matcher: Matcher) -> ColumnElement[b
         case Equal(values):
             return value.in_(values)
         case Compared(sign, bound):
-            found: ColumnElement[bool] = COMPARISONS[sign](value, bound)
+            sign, bound = of_kind(sign, bound, whole=True)
+            found: ColumnElement[bool] = COMPARISONS[sign](value, dialect.number_literal(bound))
             return found
     raise AssertionError(f"a count is matched by {matcher!r}")

@@ -7,14 +7,24 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from catalog.database.catalogue import database_sentences, engine_for, revision_of
-from catalog.database.make import migrations_folder
-from catalog.errors import CatalogueError
+from catalog.database.catalogue import HEAD, KNOWN_REVISIONS, Catalogue, revision_of
+from catalog.database.location import Location, PostgresqlUrl
+from catalog.database.sqlite import database_sentences, engine_for
+from catalog.database.views import migrations_folder
+from catalog.errors import CatalogueError, SchemaTooNew
+
+
+class Upgraded(NamedTuple):
+    """What an upgrade did; `backup` is the copy that was made first, of a file alone."""
+
+    is_changed: bool
+    backup: Path | None = None
 
 
 def config(connection: Connection | None = None) -> Config:
@@ -25,29 +35,34 @@ def config(connection: Connection | None = None) -> Config:
     return result
 
 
-def upgrade(path: Path) -> Path | None:
-    """Bring the catalogue at `path` to the schema of this dcat; return its backup.
+def upgrade(location: Location) -> Upgraded:
+    """Bring the catalogue at `location` to the schema of this dcat.
 
-    `None` if it was up to date and nothing was done. A migration that fails leaves the catalogue
-    as it was.
+    A migration that fails leaves the catalogue as it was. On a server it is one transaction, and
+    whoever runs the server makes the backups.
 
     Raises
     ------
-    NotACatalogue, CatalogueError
+    CatalogueMissing, NotACatalogue, CatalogueError
         If it is none, or cannot be upgraded.
     """
-    from catalog.database.catalogue import HEAD, KNOWN_REVISIONS
-    from catalog.errors import SchemaTooNew
-
-    revision = revision_of(path)
+    revision = revision_of(location)
     if revision == HEAD:
-        return None
+        return Upgraded(False)
     if revision not in KNOWN_REVISIONS:
-        raise SchemaTooNew(str(path), revision)
-    names = (f"{path.name}.{revision}.backup{(n and f'-{n}') or ''}" for n in count())
-    saved = backup(path, next(p for p in map(path.with_name, names) if not p.exists()))
-    _upgrade(path)
-    return saved
+        raise SchemaTooNew(str(location), revision)
+    if isinstance(location, PostgresqlUrl):
+        from catalog.database.postgresql_make import changing, comment
+
+        with changing(location) as connection:
+            command.upgrade(config(connection), "head")
+            comment(connection)
+        return Upgraded(True)
+    names = (f"{location.name}.{revision}.backup{(n and f'-{n}') or ''}" for n in count())
+    target = next(p for p in map(location.with_name, names) if not p.exists())
+    saved = backup_file(location, target)
+    _upgrade(location)
+    return Upgraded(True, saved)
 
 
 def _upgrade(path: Path, *, create: bool = False) -> None:
@@ -82,14 +97,23 @@ def _migrating(path: Path, *, create: bool) -> Iterator[Connection]:
         engine.dispose()
 
 
-def backup(path: Path, target: Path) -> Path:
-    """Copy the catalogue at `path` to `target` while others may use it; return `target`.
+def backup(catalogue: Catalogue, target: Path) -> Path:
+    """Copy a catalogue that is a file to `target` while others may use it; return `target`.
 
     Raises
     ------
     CatalogueError
-        If `target` exists or cannot be written.
+        If it is on a server, or `target` exists or cannot be written.
     """
+    if catalogue.path is None:
+        raise CatalogueError(
+            f"{catalogue.name} is on a server, whose own tool makes the backups: `pg_dump --format=custom --file={target} {catalogue.name}`, and `pg_restore` brings one back."
+        )
+    return backup_file(catalogue.path, target)
+
+
+def backup_file(path: Path, target: Path) -> Path:
+    """Copy the catalogue in the file `path`, as `backup` does."""
     if target.exists():
         raise CatalogueError(f"{target} exists already; name another file for the backup.")
     partial = target.with_name(target.name + ".part")

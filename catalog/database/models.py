@@ -19,10 +19,10 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
-    Text,
     UniqueConstraint,
     text,
 )
+from sqlalchemy import Text as PlainText
 
 from catalog.attributes import WORDS, Attribute, at
 from catalog.entities import Level
@@ -42,6 +42,9 @@ NAME_GROUPS = ("alphabetic", "ideographic", "phonetic")
 
 BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER alone
 
+Text = PlainText().with_variant(PlainText(collation="C"), "postgresql")
+"""Text that is compared by code points on every database, as Python does."""
+
 
 def _id() -> Column[Any]:
     return Column("id", BigId, primary_key=True, comment="surrogate key")
@@ -52,7 +55,9 @@ def _ref(name: str, target: str, comment: str, *, nullable: bool = False) -> Col
 
 
 def _column(attribute: Attribute) -> Column[Any]:
-    kind = Text() if not attribute.is_number else Float() if attribute.vr == "DS" else Integer()
+    kind: Any = Text
+    if attribute.is_number:
+        kind = Float() if attribute.vr == "DS" else Integer()
     group, number = divmod(attribute.tag, 0x10000)
     clause = attribute.clause if attribute.clause.startswith("PS") else f"PS3.3 {attribute.clause}"
     comment = f"{attribute.keyword} ({group:04X},{number:04X}) {attribute.vr}: {attribute.description} [{clause}]"
@@ -105,7 +110,7 @@ def _words(level: Level) -> Column[Any]:
 root = Table(
     "root", metadata,
     _id(),
-    Column("path", Text, nullable=False, unique=True, comment="absolute path of an indexed folder or of an imported File-set; bytes that are not UTF-8 as \\xNN, backslash as \\\\"),
+    Column("path", Text, nullable=False, unique=True, comment="absolute path of an indexed folder or of an imported File-set, or a URL (docs/storage.md); bytes that are not UTF-8 as \\xNN, backslash as \\\\"),
     comment="folders that were indexed and File-sets that were imported; paths of files are relative to one",
 )  # fmt: skip
 
@@ -122,6 +127,7 @@ run = Table(
     Column("finished_at", Text, comment="ISO 8601 with offset; NULL while it runs or if it was killed"),
     Column("outcome", Text, comment="done, failed, interrupted or killed; NULL while it runs, or if it was killed and no writer has noticed yet"),
     Column("counts", JSON(none_as_null=True), comment="what it did, as numbers by name"),
+    Column("batches", Integer, comment="transactions that it has stored, by which a writer that lost its connection knows whether the last one arrived; NULL on SQLite"),
     comment="every index, import, export and verify run",
 )  # fmt: skip
 
@@ -199,7 +205,7 @@ file = Table(
     _ref("root_ref", "root", "the folder that path is relative to"),
     Column("path", Text, nullable=False, comment="path below the root, / between folders; bytes that are not UTF-8 as \\xNN, backslash as \\\\; of a member of an archive ARCHIVE!/MEMBER"),
     Column("size_bytes", BigInteger, comment="size when it was read; NULL if never seen"),
-    Column("mtime_ns", BigInteger, comment="modification time when it was read, nanoseconds since 1970 UTC, of a member that of its archive; NULL if never seen"),
+    Column("mtime_ns", BigInteger, comment="modification time when it was read, nanoseconds since 1970 UTC, of a member that of its archive, of an object behind a URL the second and a number made of its ETag; NULL if never seen"),
     Column("status", Text, nullable=False, comment="ok, truncated, dicomdir, incomplete, unreadable, not-dicom, not-followed, archive, referenced or missing"),
     Column("error", Text, comment="why the status is not ok"),
     *(_column(a) for a in at(Level.FILE)),
@@ -210,6 +216,7 @@ file = Table(
     Column("missing_since", Text, comment="when it was first found missing, ISO 8601 with offset; NULL while it is there"),
     Column("last_status", Text, comment="the status it had before it went missing; NULL while it is there"),
     _ref("attribute_set_ref", "attribute_set", "the attributes that the configuration added when it was read; NULL if none", nullable=True),
+    _ref("verified_run_ref", "run", "the verification that last found its bytes to have the digest; NULL if none did", nullable=True),
     UniqueConstraint("root_ref", "path"),
     Index(None, "instance_ref"),
     Index(None, "status"),

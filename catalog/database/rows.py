@@ -18,7 +18,7 @@ from catalog.attributes import (
 from catalog.database.models import ENTITY_TABLES, NAME_GROUPS
 from catalog.entities import Claims, Instance, Level, Patient, Provenance, Series, Study, Value
 from catalog.findings import Finding
-from catalog.normal_forms import folded_name, name_groups, words
+from catalog.normal_forms import folded_name, name_groups, without_nul, words
 
 Entity: TypeAlias = Patient | Study | Series | Instance
 Claim: TypeAlias = tuple[Value, str | None]
@@ -208,6 +208,11 @@ def is_record(row: Row) -> bool:
     return row.provenance == Provenance.RECORD
 
 
+def storable(value: Any) -> Any:
+    """Return a value as every database takes it: text without U+0000 (`normal_forms.without_nul`)."""
+    return without_nul(value) if isinstance(value, str) and "\0" in value else value
+
+
 def finding_values(
     finding: Finding, run_ref: int, *, file_ref: int | None = None, fileset_ref: int | None = None
 ) -> dict[str, Any]:
@@ -218,8 +223,8 @@ def finding_values(
         "fileset_ref": fileset_ref,
         "code": finding.code,
         "severity": finding.severity.value,
-        "place": finding.place,
-        "message": finding.message,
+        "place": storable(finding.place),
+        "message": storable(finding.message),
         "clause": finding.clause,
         "offset_bytes": finding.offset_bytes,
     }

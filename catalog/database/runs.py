@@ -5,14 +5,14 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from catalog import __version__
 from catalog.database.catalogue import LOCKING_COMMANDS, Catalogue
@@ -49,16 +49,17 @@ class Run:
 @contextmanager
 def recorded(catalogue: Catalogue, command: str, arguments: str) -> Iterator[Run]:
     """Record the block as a run: that it began, how it ended, and what it counted."""
-    run_under_way = Run(_start(catalogue, command, arguments))
-    outcome = Outcome.FAILED
-    try:
-        yield run_under_way
-        outcome = Outcome.DONE
-    except KeyboardInterrupt:
-        outcome = Outcome.INTERRUPTED
-        raise
-    finally:
-        _finish(catalogue, run_under_way.ref, outcome, run_under_way.counts())
+    with catalogue.session():
+        run_under_way = Run(_start(catalogue, command, arguments))
+        outcome = Outcome.FAILED
+        try:
+            yield run_under_way
+            outcome = Outcome.DONE
+        except KeyboardInterrupt:
+            outcome = Outcome.INTERRUPTED
+            raise
+        finally:
+            _finish(catalogue, run_under_way.ref, outcome, run_under_way.counts())
 
 
 def _start(catalogue: Catalogue, command: str, arguments: str) -> int:
@@ -66,7 +67,8 @@ def _start(catalogue: Catalogue, command: str, arguments: str) -> int:
         login = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
         login = str(os.getuid()) if hasattr(os, "getuid") else ""
-    with catalogue.write() as connection:
+
+    def begin(connection: Connection) -> int:
         result = connection.execute(
             insert(run)
             .returning(run.c.id)
@@ -80,29 +82,30 @@ def _start(catalogue: Catalogue, command: str, arguments: str) -> int:
                 started_at=now_text(),
             )
         )
-        return int(result.scalar_one())
+        ref = int(result.scalar_one())
+        catalogue.claim(connection, ref)
+        return ref
+
+    return catalogue.store(begin)
 
 
 def _finish(
     catalogue: Catalogue, run_ref: int, outcome: Outcome, counts: Mapping[str, int]
 ) -> None:
-    with catalogue.write() as connection:
-        connection.execute(
-            update(run)
-            .where(run.c.id == run_ref)
-            .values(finished_at=now_text(), outcome=outcome.value, counts=dict(counts))
-        )
+    change = (
+        update(run)
+        .where(run.c.id == run_ref)
+        .values(finished_at=now_text(), outcome=outcome.value, counts=dict(counts))
+    )
+    catalogue.store(lambda connection: connection.execute(change))
 
 
 def last_done(catalogue: Catalogue, command: str) -> int:
     """Return the id of the last run of `command` that was done, 0 if there was none."""
-    with catalogue.read() as connection:
-        found = connection.execute(
-            select(func.max(run.c.id)).where(
-                run.c.command == command, run.c.outcome == Outcome.DONE.value
-            )
-        ).scalar()
-    return int(found or 0)
+    query = select(func.max(run.c.id)).where(
+        run.c.command == command, run.c.outcome == Outcome.DONE.value
+    )
+    return int(catalogue.ask(lambda connection: connection.execute(query).scalar()) or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +190,9 @@ _COLUMNS = [run.c.id, run.c.outcome, run.c.counts, *(run.c[name] for name in _PL
 def _judged(catalogue: Catalogue, rows: Sequence[Any]) -> list[RunRow]:
     """Return the rows with their outcome, also of those that never said that they ended."""
     writing: int | None = None
-    if any(row.outcome is None for row in rows) and catalogue.is_being_written():
+    unended = any(row.outcome is None for row in rows)
+    at_work = catalogue.at_work() if unended else None
+    if unended and at_work is None and catalogue.is_being_written():
         with catalogue.read() as connection:
             # Only the latest can hold the lock; it may be none of `rows`.
             writing = connection.execute(
@@ -198,7 +203,7 @@ def _judged(catalogue: Catalogue, rows: Sequence[Any]) -> list[RunRow]:
     return [
         RunRow(
             ref=row.id,
-            outcome=_outcome(row, writing),
+            outcome=_outcome(row, writing, at_work),
             counts=row.counts or {},
             **{name: row._mapping[name] for name in _PLAIN},
         )
@@ -206,9 +211,11 @@ def _judged(catalogue: Catalogue, rows: Sequence[Any]) -> list[RunRow]:
     ]
 
 
-def _outcome(row: Any, writing: int | None) -> Outcome:
+def _outcome(row: Any, writing: int | None, at_work: Collection[int] | None) -> Outcome:
     if row.outcome is not None:
         return Outcome(row.outcome)
+    if at_work is not None:
+        return Outcome.RUNNING if row.id in at_work else Outcome.KILLED
     match is_over(row.host, row.pid, row.started_at):
         case True:
             return Outcome.KILLED

@@ -35,7 +35,7 @@ their columns by the standard's keywords. The tables below them hold each fact o
 * Several values are joined by `\\`, as in DICOM.
 * `attributes` (in the views `PatientAttributes`, `StudyAttributes`, `SeriesAttributes` and
   `InstanceAttributes`) is a JSON object of what the configuration adds:
-  `StudyAttributes ->> '$.PatientAge'`; a name with dots in quotes, `->> '$."A.B"'`.
+  `StudyAttributes ->> 'PatientAge'`, also for a name with dots, `->> 'A.B'`.
 * Where files of one entity disagree, its row holds the value that most of them state (silent files
   do not count; of equally common values the smaller), `is_disputed` is true, and `discrepancy` has a
   row for each file that states something else.
@@ -86,11 +86,12 @@ def _full_text() -> str:
     tables = f"{', '.join(first)} and {last}"
     lines = [
         "\n## Full text\n\n",
-        f"{tables} are SQLite's full-text indexes (FTS5) over the columns `words`, kept in step by\n",
-        "triggers. Their `rowid` is the row's `id`. What is asked must be in the form of the words: without\n",
-        "case and accents. An asterisk stands for any end of a word.\n\n```sql\n",
+        f"{tables} find rows by the columns `words`. On SQLite they are\n",
+        "tables (FTS5, kept in step by triggers), on PostgreSQL functions over indexes of the same names (GIN).\n",
+        "Their `rowid` is the row's `id`. What is asked must be in the form of the words: without case and\n",
+        "accents. An asterisk stands for any end of a word; several words must all occur.\n\n```sql\n",
         "SELECT s.* FROM v_series s WHERE s.series_ref IN\n",
-        "  (SELECT rowid FROM series_words WHERE words MATCH 'thorax lung*')\n```\n\n",
+        "  (SELECT rowid FROM series_words('thorax lung*'))\n```\n\n",
         "| index | whose words |\n|---|---|\n",
     ]
     for level, keywords in WORDS.items():
@@ -104,7 +105,7 @@ def _cell(text: str) -> str:
 
 
 def _views() -> Iterator[str]:
-    from catalog.database.make import migrations_folder
+    from catalog.database.views import migrations_folder
 
     sql = (migrations_folder() / "views" / f"{HEAD}.sql").read_text(encoding="utf-8")
     comments = {name: comment for comment, name in re.findall(r"-- (.*)\nCREATE VIEW (\w+)", sql)}

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, or_, select
 
-from catalog.database import dialect, selected_sql
+from catalog.database import dialect, file_paths, followed_links, selected_sql
 from catalog.database import models as m
-from catalog.database.matching import PARENT_REFS, TABLES, all_of, any_of, term_condition
+from catalog.database.matching import PARENT_REFS, TABLES, all_of, term_condition
 from catalog.database.rows import LEVELS, UID_COLUMN
 from catalog.entities import Level
 from catalog.query.selection import Selection
@@ -37,6 +37,8 @@ def selected_ids(connection: Connection, level: Level, selection: Selection) -> 
     asked: _Conditions = {each: [] for each in _ORDER}
     for term in selection.terms:
         asked[term.level].append(term_condition(term))
+    for whose in selection.identities:
+        asked[Level.PATIENT].append(followed_links.condition(connection, whose))
     for free in selected_sql.conditions(connection, selection):
         asked[free.level].append(free.condition)
     _add_lists(connection, asked, level, selection.lists)
@@ -71,8 +73,10 @@ def _above(
 def _takes_orphans(asked: _Conditions, selection: Selection) -> bool:
     """Return whether an instance that belongs to no series fits what is asked of series and above: by lacking every value."""
     terms = selection.at(Level.PATIENT, Level.STUDY, Level.SERIES)
-    others = sum(len(asked[each]) for each in LEVELS[:3]) - len(terms)
-    return not others and all(term.accepts(None) for term in terms)
+    whose = selection.identities
+    others = sum(len(asked[each]) for each in LEVELS[:3]) - len(terms) - len(whose)
+    lacking = all(term.accepts(None) for term in terms) and all(w.accepts({}, None) for w in whose)
+    return lacking and not others
 
 
 def _below(asked: _Conditions, level: Level, selection: Selection) -> list[ColumnElement[bool]]:
@@ -128,23 +132,21 @@ def _add_lists(
     is_alone = len(lists) == 1 and not any(asked[each] for each in lower)
     at = level if is_alone else max(level, Level.INSTANCE, key=_ORDER.index)
     for listed in lists:
-        values = dialect.listed(listed)
         named = [
-            _related(at, of, TABLES[of].c[column].in_(values)) for of, column in UID_COLUMN.items()
+            _related(at, of, dialect.is_listed(TABLES[of].c[column], listed))
+            for of, column in UID_COLUMN.items()
         ]
         named += [
             _related(at, Level.INSTANCE, m.instance.c.id.in_(query))
             for query in _by_path(connection, listed)
         ]
-        asked[at].append(or_(*named))
+        asked[at].append(dialect.any_way(TABLES[at].c.id, named))
 
 
 def _by_path(connection: Connection, listed: Sequence[str]) -> list[Select[Any]]:
     """Return queries for the instances of the files whose paths are listed."""
     return [
-        select(m.file.c.instance_ref).where(
-            m.file.c.root_ref == ref, m.file.c.path.in_(dialect.listed(paths))
-        )
+        select(m.file.c.instance_ref).where(m.file.c.root_ref == ref, file_paths.is_one_of(paths))
         for ref, paths in _paths_by_root(connection, listed).items()
     ]
 
@@ -167,15 +169,13 @@ def unmatched(connection: Connection, listed: Sequence[str]) -> list[str]:
         uid = TABLES[level].c[column]
         known.update(
             connection.execute(
-                select(uid).where(uid.in_(dialect.listed(listed))).distinct()
+                select(uid).where(dialect.is_listed(uid, listed)).distinct()
             ).scalars()
         )
     for ref, paths in _paths_by_root(connection, listed).items():
         root_path = connection.execute(select(m.root.c.path).where(m.root.c.id == ref)).scalar_one()
         found = connection.execute(
-            select(m.file.c.path).where(
-                m.file.c.root_ref == ref, m.file.c.path.in_(dialect.listed(paths))
-            )
+            select(m.file.c.path).where(m.file.c.root_ref == ref, file_paths.is_one_of(paths))
         ).scalars()
         known.update(f"{root_path.rstrip('/')}/{path}" for path in found)
     return [item for item in listed if item not in known]
@@ -193,25 +193,27 @@ def _add_texts(asked: _Conditions, level: Level, texts: Sequence[Text]) -> None:
     is_of_series = any(asked[each] for each in (Level.SERIES, Level.INSTANCE, Level.FILE))
     if level in (Level.PATIENT, Level.STUDY) and not is_of_series:
         alone = _with_texts(Level.STUDY, texts)
-        asked[Level.STUDY].append(or_(alone, _related(Level.STUDY, Level.SERIES, in_series)))
+        below = _related(Level.STUDY, Level.SERIES, in_series)
+        asked[Level.STUDY].append(dialect.any_way(m.study.c.id, [alone, below]))
     else:
         asked[Level.SERIES].append(in_series)
 
 
 def _with_texts(level: Level, texts: Sequence[Text]) -> ColumnElement[bool]:
     """Return the condition that a row of `level`, with all above it, has the words of each text."""
-    return all_of(
-        any_of(all_of(_with_word(level, word) for word in words) for words in text)
+    ids = TABLES[level].c.id
+    fitting = (
+        [dialect.all_ways(ids, [_with_word(level, word) for word in words]) for words in text]
         for text in texts
     )
+    return dialect.all_ways(ids, [dialect.any_way(ids, each) for each in fitting])
 
 
 def _with_word(level: Level, word: Word) -> ColumnElement[bool]:
     """Return the condition that a row of `level`, or one above it, has the word."""
     places = _ORDER[: _ORDER.index(level) + 1]
-    return or_(
-        *(
-            _related(level, each, TABLES[each].c.id.in_(dialect.with_words(each.value, (word,))))
-            for each in places
-        )
-    )
+    found = [
+        _related(level, each, dialect.has_words(TABLES[each].c, each.value, (word,)))
+        for each in places
+    ]
+    return dialect.any_way(TABLES[level].c.id, found)

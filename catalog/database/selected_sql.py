@@ -53,23 +53,29 @@ def conditions(connection: Connection, selection: Selection) -> list[Free]:
         found.append(Free(Level.INSTANCE, m.instance.c.id.in_(query)))
     for statement in selection.statements:
         bare = statement.strip().rstrip(";")
-        names = _try(connection, text(f"SELECT * FROM ({_escaped(bare)}\n) LIMIT 0"), statement)
+        # With a parameter, as PostgreSQL then takes one statement and no more.
+        none = text(f"SELECT * FROM ({_escaped(bare)}\n) AS asked LIMIT :none")
+        names = _try(connection, none.bindparams(none=0), statement)
         name = names[0].lower() if names else ""
         known = _NAMED.get(name) or _NAMED.get(name.replace("_", ""))
         if known is None:
+            called = f"is called {names[0]!r}" if names else "is not there"
             raise SelectionError(
-                f"The first column of --sql is called {names[0]!r}; it must be one of "
+                f"The first column of --sql {called}; it must be one of "
                 "SOPInstanceUID, SeriesInstanceUID, StudyInstanceUID, PatientID, instance_ref, series_ref, study_ref, patient_ref or file_ref.",
                 statement,
             )
         level, column_name = known
         quoted = names[0].replace('"', '""')
-        chosen = text(f'SELECT "{_escaped(quoted)}" FROM ({_escaped(bare)}\n)')
+        chosen = text(f'SELECT "{_escaped(quoted)}" FROM ({_escaped(bare)}\n) AS asked')
+        named = TABLES[level].c[column_name].in_(chosen)
+        # A database that tells numbers from text says so here.
+        _try(connection, select(TABLES[level].c.id).where(named).limit(0), statement)
         if level is Level.FILE:
-            holding = select(m.file.c.instance_ref).where(m.file.c.id.in_(chosen))
+            holding = select(m.file.c.instance_ref).where(named)
             found.append(Free(Level.INSTANCE, m.instance.c.id.in_(holding)))
         else:
-            found.append(Free(level, TABLES[level].c[column_name].in_(chosen)))
+            found.append(Free(level, named))
     return found
 
 
@@ -84,5 +90,10 @@ def _try(connection: Connection, query: Any, typed: str) -> Sequence[str]:
         return tuple(connection.execute(query).keys())
     except DatabaseError as exc:
         raise SelectionError(
-            f"{typed!r} is not SQL that the catalogue can answer: {exc.orig}.", typed
+            f"{typed!r} is not SQL that the catalogue can answer: {_reason(exc)}.", typed
         ) from exc
+
+
+def _reason(exc: DatabaseError) -> str:
+    """Return what the database says; where in its own statement is no help."""
+    return str(exc.orig).partition("\n")[0].rstrip(".")

@@ -1,7 +1,8 @@
 """SQL of the user's own: reading only, by construction, and within limits.
 
 What is SQLite's own stands in `sql_reading` (the connection), `sql_limits` (time and sizes),
-`sql_sentences` (its messages) and `sql_names` (its catalogue of tables).
+`sql_sentences` (its messages) and `sql_names` (its catalogue of tables); what is PostgreSQL's in
+`postgresql_asking` and `postgresql_telling`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 from catalog.database import sql_names
@@ -84,15 +86,46 @@ def query(
     """
     if sql_names.is_empty(sql):
         raise StatementError("There is no SQL to run; write one statement, such as SELECT.")
+    asking = _on_sqlite if isinstance(catalogue.location, Path) else _on_postgresql
+    with asking(catalogue, sql, parameters or {}, limit_s, give_up) as answer:
+        yield answer
+
+
+@contextmanager
+def _on_postgresql(
+    catalogue: Catalogue,
+    sql: str,
+    parameters: Mapping[str, str],
+    limit_s: float,
+    give_up: Callable[[], None] | None,
+) -> Iterator[tuple[tuple[str, ...], Rows]]:
+    from catalog.database import postgresql_asking
+
+    assert not isinstance(catalogue.location, Path)
+    with postgresql_asking.query(
+        catalogue.location, sql, parameters, limit_s=limit_s, give_up=give_up
+    ) as answer:
+        yield answer
+
+
+@contextmanager
+def _on_sqlite(
+    catalogue: Catalogue,
+    sql: str,
+    parameters: Mapping[str, str],
+    limit_s: float,
+    give_up: Callable[[], None] | None,
+) -> Iterator[tuple[tuple[str, ...], Rows]]:
+    assert isinstance(catalogue.location, Path)
     budget = Budget(limit_s)
     with ExitStack() as stack:
-        connection = stack.enter_context(closing(connect_read_only(catalogue.path)))
+        connection = stack.enter_context(closing(connect_read_only(catalogue.location)))
         if give_up is not None:
             stack.enter_context(Watchdog(budget, give_up))
-        teller = Teller(connection, str(catalogue.path), sql, limit_s)
+        teller = Teller(connection, catalogue.name, sql, limit_s)
         bound(connection)
         connection.set_progress_handler(lambda: int(budget.is_over()), STEPS)
-        values = {name: _typed(text) for name, text in (parameters or {}).items()}
+        values = {name: _typed(text) for name, text in parameters.items()}
         try:
             with budget.work():
                 cursor = connection.execute(sql, values)
@@ -143,11 +176,15 @@ def relations(catalogue: Catalogue) -> Relations:
     CatalogueError
         If the catalogue cannot be read.
     """
-    with closing(connect_read_only(catalogue.path)) as connection:
+    if not isinstance(catalogue.location, Path):
+        from catalog.database import postgresql_asking
+
+        return postgresql_asking.relations(catalogue.location)
+    with closing(connect_read_only(catalogue.location)) as connection:
         try:
             return sql_names.relations(connection)
         except sqlite3.Error as exc:
-            raise Teller(connection, str(catalogue.path), "", 0).told(exc, None) from exc
+            raise Teller(connection, catalogue.name, "", 0).told(exc, None) from exc
 
 
 def _typed(text: str) -> str | int:

@@ -77,6 +77,11 @@ def described(known: Relations) -> dict[str, Description]:
     return found
 
 
+def keywords() -> dict[str, str]:
+    """Return the columns of the views, by their names in small letters."""
+    return {name.lower(): name for name in (*BY_KEYWORD, *COMPUTED)}
+
+
 def sentence(text: str) -> str:
     """Return a comment of the models as a sentence."""
     return f"{text[:1].upper()}{text[1:]}." if text else ""
@@ -96,13 +101,11 @@ def _index_text(name: str) -> str:
     owner = name.removesuffix("_words")
     if owner == name or owner not in m.metadata.tables:
         return ""
-    return (
-        f"Full-text index of {owner}: its rowid is that table's id; ask WHERE words MATCH 'word*'."
-    )
+    return f"Full-text index of {owner}: its rowid is that table's id; ask SELECT rowid FROM {name}('word*')."
 
 
 def _views() -> dict[str, str]:
-    from catalog.database.make import migrations_folder
+    from catalog.database.views import migrations_folder
 
     sql = (migrations_folder() / "views" / f"{HEAD}.sql").read_text(encoding="utf-8")
     return {name: text for text, name in re.findall(r"-- (.*)\nCREATE VIEW (\w+)", sql)}

@@ -1,7 +1,8 @@
-"""Functions that dcat's reading connections add to SQL: `dcat_…`.
+"""Functions that dcat's reading connections add to SQLite: `dcat_…`.
 
 Pure, deterministic and bounded: each takes a time that does not grow with what it is given, as
-longer texts are cut.
+longer texts are cut. On PostgreSQL they are made with the schema (`migrations/functions`), and give
+the same results.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from catalog.normal_forms import clock, fold, folded_name, instant, is_uid, name
 
 MOST_CHARACTERS = 64
 """So much of a name is compared; a component group has no more (PS3.5 §6.2)."""
+
+MOST_DIGITS = 15
+"""Numbers are rounded to so many digits at most, before the point and behind it."""
 
 CACHED = 20_000
 """So many names, and pairs of words, are remembered: people are compared with several others."""
@@ -158,11 +162,12 @@ def jaro_winkler(one: str, other: str) -> float:
 
 
 def rounded(text: str, digits: int) -> str:
-    r"""Return the numbers of a multi-valued text, joined by `\`, each rounded to so many digits.
+    r"""Return the numbers of a multi-valued text, joined by `\`, each rounded to so many digits (-15 to 15).
 
     What is no number stays as it is, so that two texts which cannot be compared differ.
     """
-    return "\\".join(_rounded_number(part.strip(), digits) for part in text.split("\\"))
+    kept = max(-MOST_DIGITS, min(MOST_DIGITS, digits))
+    return "\\".join(_rounded_number(part.strip(), kept) for part in text.split("\\"))
 
 
 def _rounded_number(text: str, digits: int) -> str:
@@ -187,7 +192,8 @@ def slice_location(position: str, orientation: str) -> float | None:
         row[2] * column[0] - row[0] * column[2],
         row[0] * column[1] - row[1] * column[0],
     )
-    place = sum(a * b for a, b in zip(at, normal, strict=True))
+    # Not by sum(), which adds up in another way since Python 3.12.
+    place = at[0] * normal[0] + at[1] * normal[1] + at[2] * normal[2]
     return round(place, 2) + 0.0 if math.isfinite(place) else None
 
 

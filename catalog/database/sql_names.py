@@ -17,11 +17,11 @@ KEYWORDS = tuple(_KEYWORDS.split())
 """Words that a question may have."""
 
 _FUNCTIONS = (
-    "abs avg cast coalesce count group_concat hex iif instr json_each json_extract lag lead length "
-    "lower ltrim max min nullif rank replace round row_number rtrim substr sum total trim typeof upper"
+    "abs avg cast coalesce count group_concat instr json_each lag lead length lower ltrim max min "
+    "nullif rank replace round row_number rtrim substr sum trim upper"
 )
 FUNCTIONS = tuple(_FUNCTIONS.split())
-"""Functions that a question often has."""
+"""Functions that a question often has, and that both databases know."""
 
 Relations = Mapping[str, tuple[str, ...]]
 """Columns by table or view, views first, in the order of their names."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     and_,
     bindparam,
     delete,
@@ -16,12 +18,11 @@ from sqlalchemy import (
     null,
     or_,
     select,
-    true,
     update,
 )
 
+from catalog.database import file_paths, totals
 from catalog.database import models as m
-from catalog.database import totals
 from catalog.database.catalogue import Catalogue
 from catalog.database.owners import settle_owners
 from catalog.database.rows import in_chunks
@@ -51,12 +52,7 @@ class KnownFile(NamedTuple):
 
 def below_condition(below: str) -> ColumnElement[bool]:
     """Return the condition that `file.path` is `below` or lies in the folder of that name."""
-    if not below:
-        return true()
-    # '0' follows '/' in every encoding in use, so this is the range of paths that start with it.
-    return or_(
-        m.file.c.path == below, and_(m.file.c.path >= below + "/", m.file.c.path < below + "0")
-    )
+    return file_paths.is_below(below)
 
 
 def known_files(
@@ -90,18 +86,21 @@ def known_pages(
                 f.digest if with_digest else null().label("digest"),
             )
             .where(f.root_ref == root_ref, below_condition(below))
-            .order_by(f.path)
+            .order_by(*file_paths.in_order())
             .limit(PAGE_ROWS)
         )
         if last is not None:
-            query = query.where(f.path > last)
-        with catalogue.read() as connection:
-            page = list(map(KnownFile._make, connection.execute(query).all()))
+            query = query.where(file_paths.is_after(last))
+        page = list(map(KnownFile._make, catalogue.ask(partial(_all, query))))
         if page:
             yield page
             last = page[-1].path
         if len(page) < PAGE_ROWS:
             return
+
+
+def _all(query: Select[Any], connection: Connection) -> Sequence[Any]:
+    return connection.execute(query).all()
 
 
 def mark_missing(
@@ -150,25 +149,27 @@ def _change(connection: Connection, files: Sequence[KnownFile], rows: list[dict[
         with totals.kept(connection, instances):
             connection.execute(
                 update(m.file)
-                .where(m.file.c.id == bindparam("file_id"))
+                # Another writer may have found the file elsewhere, and given its row that path.
+                .where(
+                    m.file.c.id == bindparam("file_id"), m.file.c.path == bindparam("known_path")
+                )
                 .values({c: bindparam(c) for c in columns}),
-                rows,
+                [{**row, "known_path": file.path} for row, file in zip(rows, files, strict=True)],
             )
     settle_owners(connection, instances)
 
 
-def known_by_id(catalogue: Catalogue, ids: Sequence[int]) -> list[KnownFile]:
+def known_by_id(connection: Connection, ids: Sequence[int]) -> list[KnownFile]:
     """Return the known files with these ids, sorted by path."""
     f = m.file.c
     found: list[KnownFile] = []
-    with catalogue.read() as connection:
-        for chunk in in_chunks(ids):
-            rows = connection.execute(
-                select(
-                    f.id, f.path, f.size_bytes, f.mtime_ns, f.status, f.last_status, f.instance_ref
-                ).where(f.id.in_(chunk))
-            )
-            found += [KnownFile(*row) for row in rows]
+    for chunk in in_chunks(ids):
+        rows = connection.execute(
+            select(
+                f.id, f.path, f.size_bytes, f.mtime_ns, f.status, f.last_status, f.instance_ref
+            ).where(f.id.in_(chunk))
+        )
+        found += [KnownFile(*row) for row in rows]
     return sorted(found, key=lambda known: known.path)
 
 

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, and_, bindparam, case, delete, func, insert, select, update
 
+from catalog.database import file_paths, totals
 from catalog.database import models as m
-from catalog.database import totals
 from catalog.database.arrivals import Arrival, Standing, store_arrivals
 from catalog.database.insertion import next_free_id
 from catalog.database.owners import chains
@@ -63,7 +63,7 @@ _NEXT_DIGEST = case(
 
 
 class RowWriter:
-    """Writes batches for one run. One at a time may be alive (`Catalogue.writer_lock`).
+    """Writes batches for one run, whose process holds the `Catalogue.writer_lock` of what it reads.
 
     Parameters
     ----------
@@ -79,6 +79,15 @@ class RowWriter:
         self._entities = EntityRows()
         self._standings: dict[Above, Standing] = {}
         self._tallies: Tallies = {}
+        self._written = 0
+
+    def _catch_up(self, connection: Connection) -> None:
+        """Forget all remembered rows if somebody else has written since this writer's last transaction."""
+        number = connection.info.get("dcat_write")
+        if number is not None:
+            if number - self._written > 1:
+                self.forget()
+            self._written = number
 
     def forget(self) -> None:
         """Forget all remembered rows, as after a transaction that was rolled back."""
@@ -105,7 +114,7 @@ class RowWriter:
         may_have_rows:
             Those paths of the readings that may have a row; `None` if any of them may.
         """
-        self._make_room()
+        self._make_room(connection)
         paths = [r.file.path for r in readings] if may_have_rows is None else may_have_rows
         known = self._known_files(connection, root_ref, paths)
         readings = self._store_arrivals(connection, root_ref, readings, known)
@@ -250,7 +259,7 @@ class RowWriter:
         for chunk in in_chunks(paths):
             rows = connection.execute(
                 select(m.file.c.path, m.file.c.id, m.file.c.instance_ref).where(
-                    m.file.c.root_ref == root_ref, m.file.c.path.in_(chunk)
+                    m.file.c.root_ref == root_ref, file_paths.is_one_of(chunk)
                 )
             )
             found.update((path, (ref, instance)) for path, ref, instance in rows)
@@ -325,7 +334,7 @@ class RowWriter:
 
         Rows made from headers stay as they are; rows made from records take in what is new.
         """
-        self._make_room()
+        self._make_room(connection)
         return [
             placed
             for placed in self._entities.place(connection, claims, Provenance.RECORD)
@@ -341,12 +350,13 @@ class RowWriter:
         identity: str,
     ) -> int:
         """Store one entity known from a directory record that may have nothing below it; return its row."""
-        self._make_room()
+        self._make_room(connection)
         key = (parent, identity)
         self._entities.resolve(connection, level, {key: (entity, None)}, Provenance.RECORD)
         return self._entities.at(level, key).id
 
-    def _make_room(self) -> None:
+    def _make_room(self, connection: Connection) -> None:
+        self._catch_up(connection)
         # Of rows that are few each file may state something different.
         if len(self._entities) + len(self._standings) > CACHED_ROWS:
             self.forget()

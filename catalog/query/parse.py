@@ -17,7 +17,7 @@ from catalog.errors import SelectionError
 from catalog.query import naming, periods, values
 from catalog.query.matchers import AllOf, AnyOf, Anything, Equal, Like, Matcher
 from catalog.query.saying import shown
-from catalog.query.selection import Selection, Term
+from catalog.query.selection import IdentityTerm, Selection, Term
 from catalog.query.values import PLAIN, Manner, matcher
 from catalog.query.words import text_words
 
@@ -206,9 +206,29 @@ def selection(  # noqa: PLR0913 - one for each kind of option
     things += [asked(pair, further) for pair in keys]
     lines = () if listed is None else (tuple(line.rstrip("\r\n") for line in listed if line.strip()),)  # fmt: skip
     texts = (tuple(text_words(each) for each in words),) if words else ()
-    return Selection(
-        terms(things, manner), tuple(conditions), tuple(statements), lines, texts, text
-    )
+    found = terms(things, manner)
+    found, identities = _with_identities(found) if manner.follows_links else (found, ())
+    return Selection(found, tuple(conditions), tuple(statements), lines, texts, identities, text)
+
+
+def _with_identities(
+    found: tuple[Term, ...],
+) -> tuple[tuple[Term, ...], tuple[IdentityTerm, ...]]:
+    """Return the terms, and apart from them those that are about whose it is.
+
+    An issuer alone names nobody; beside a Patient ID it says whose ID is meant.
+    """
+    of_id = [term for term in found if term.attribute.keyword == "PatientID"]
+    asked_for = tuple(term for term in of_id if not term.is_negated)
+    made = []
+    if asked_for:
+        issuers = tuple(term for term in found if term.attribute.keyword == "IssuerOfPatientID")
+        asked_for += issuers
+        made.append(IdentityTerm(asked_for))
+    excluded = tuple(term for term in of_id if term.is_negated)
+    made += [IdentityTerm((Term(each.attribute, each.matchers),), True) for each in excluded]
+    taken = {*asked_for, *excluded}
+    return tuple(term for term in found if term not in taken), tuple(made)
 
 
 def _is_text(typed: str) -> bool:

@@ -51,6 +51,32 @@ class Term:
 
 
 @frozen
+class IdentityTerm:
+    """What Patient ID and issuer may be, where links of patients are followed.
+
+    All of `terms` must hold of one identity: the one that the patient's files state, or the one that
+    people linked it to (`catalog.database.patient_links`). An ID of the one beside an issuer of the
+    other would be somebody else.
+
+    Attributes
+    ----------
+    is_negated:
+        Whether it holds exactly where neither identity fits.
+    """
+
+    terms: tuple[Term, ...]
+    is_negated: bool = False
+
+    def accepts(self, values: Mapping[str, Value], linked: Mapping[str, Value] | None) -> bool:
+        """Return whether a patient with these values by column, linked to the identity `linked`, fits."""
+        return self.is_negated is not any(
+            all(term.accepts(term.value_in(identity)) for term in self.terms)
+            for identity in (values, linked)
+            if identity is not None
+        )
+
+
+@frozen
 class Selection:
     """Everything that fits all of what is here.
 
@@ -67,6 +93,8 @@ class Selection:
         UIDs of any level or paths of files, as read from lists. An empty list selects nothing.
     texts:
         Words to be found in one series, its study and its patient.
+    identities:
+        Whose it may be, where links of patients are followed.
     """
 
     terms: tuple[Term, ...] = ()
@@ -74,13 +102,14 @@ class Selection:
     statements: tuple[str, ...] = ()
     lists: tuple[tuple[str, ...], ...] = ()
     texts: tuple[Text, ...] = ()
+    identities: tuple[IdentityTerm, ...] = ()
     text: str = field(default="", compare=False)
     """The selection as the user typed it, for the ledger."""
 
     @property
     def is_everything(self) -> bool:
         """Whether nothing was asked, so that all is selected."""
-        return not (self.terms or self.conditions or self.statements or self.lists or self.texts)
+        return self == Selection()
 
     @property
     def listed(self) -> tuple[str, ...] | None:
@@ -90,7 +119,9 @@ class Selection:
     @property
     def keywords(self) -> tuple[str, ...]:
         """The attributes that are asked for, by keyword, each once."""
-        named = (a.keyword for term in self.terms for a in (term.attribute, term.time) if a)
+        of_patients = [term for each in self.identities for term in each.terms]
+        every = (*of_patients, *self.terms)
+        named = (a.keyword for term in every for a in (term.attribute, term.time) if a)
         return tuple(dict.fromkeys(named))
 
     def __and__(self, other: Selection) -> Selection:
@@ -101,6 +132,7 @@ class Selection:
             tuple(dict.fromkeys((*self.statements, *other.statements))),
             tuple(dict.fromkeys((*self.lists, *other.lists))),
             tuple(dict.fromkeys((*self.texts, *other.texts))),
+            tuple(dict.fromkeys((*self.identities, *other.identities))),
             self.text or other.text,
         )
 
@@ -113,6 +145,7 @@ class Selection:
         claims: Claims,
         file: StoredFile | None = None,
         computed: Mapping[str, Value] | None = None,
+        linked: Mapping[str, Value] | None = None,
     ) -> bool:
         """Return whether an instance fits all terms and texts; conditions, statements and lists aside.
 
@@ -122,11 +155,18 @@ class Selection:
             The file that holds it, for terms about files. What has several fits if one of them does.
         computed:
             Values of `catalog.query.computed.COMPUTED`, by column.
+        linked:
+            Patient ID and issuer, by column, that its patient is linked to; `None` if to nobody.
         """
         values = values_of(claims, file) | dict(computed or {})
         known = words_of(claims) if self.texts else frozenset()
-        return all(term.accepts(term.value_in(values)) for term in self.terms) and all(
-            any(all(word.is_in(known) for word in words) for words in text) for text in self.texts
+        return (
+            all(term.accepts(term.value_in(values)) for term in self.terms)
+            and all(each.accepts(values, linked) for each in self.identities)
+            and all(
+                any(all(word.is_in(known) for word in words) for words in text)
+                for text in self.texts
+            )
         )
 
 

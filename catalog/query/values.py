@@ -7,7 +7,7 @@ from datetime import date
 from typing import NamedTuple
 
 from catalog import normal_forms
-from catalog.attributes import INTEGER_VRS, REAL_VRS, Attribute
+from catalog.attributes import INDEXED, INTEGER_VRS, REAL_VRS, Attribute
 from catalog.errors import SelectionError
 from catalog.query import periods
 from catalog.query.matchers import (
@@ -47,10 +47,13 @@ class Manner(NamedTuple):
         The day of the search, by which relative dates are understood; `None` where there is none.
     is_exact:
         Whether names are compared literally, with case and accents.
+    follows_links:
+        Whether a Patient ID is also that of patients who are linked to it.
     """
 
     today: date | None = None
     is_exact: bool = False
+    follows_links: bool = False
 
 
 PLAIN = Manner()
@@ -100,7 +103,12 @@ def _one(attribute: Attribute, text: str, manner: Manner) -> Matcher:
             return _name(attribute, text, manner)
     if is_pattern(text):
         return Like(_pattern(attribute, text))
-    return Equal((text,))
+    return Equal((_kept(attribute, text),))
+
+
+def _kept(attribute: Attribute, text: str) -> str:
+    """Return a text as the catalogue keeps it: too long ones are cut where an index holds them."""
+    return normal_forms.indexed(text) if attribute.keyword in INDEXED else text
 
 
 def _comparison(attribute: Attribute, sign: str, text: str, manner: Manner) -> Matcher:
@@ -133,7 +141,7 @@ def _uids(attribute: Attribute, text: str) -> Matcher:
                 f"{shown(value)} is not a UID; {attribute.keyword} takes whole UIDs, several joined by commas.",
                 text,
             )
-    return Equal(tuple(values))
+    return Equal(tuple(_kept(attribute, value) for value in values))
 
 
 def _number(attribute: Attribute, text: str) -> Matcher:

@@ -12,10 +12,14 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import op
 
+from catalog.database.views import in_dialect
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 VIEWS = Path(__file__).parents[1] / "views"
 NAMES = ("v_patient", "v_study", "v_series", "v_instance", "v_file")
@@ -30,7 +34,7 @@ def upgrade():
         sa.Column("id", BIG_ID, nullable=False, comment="surrogate key"),
         sa.Column(
             "attributes",
-            sa.Text(),
+            TEXT,
             nullable=False,
             comment="JSON list of objects, sorted by name: name, level, path (tags from the top level down), vr, vm",
         ),
@@ -59,6 +63,7 @@ def upgrade():
         "file",
         ["attribute_set_ref"],
         sqlite_where=sa.text("attribute_set_ref IS NOT NULL"),
+        postgresql_where=sa.text("attribute_set_ref IS NOT NULL"),
     )
     _make_views("0002")
 
@@ -84,4 +89,4 @@ def _make_views(revision):
     statements = (VIEWS / f"{revision}.sql").read_text(encoding="utf-8").split(";\n")
     for statement in statements:
         if statement.strip():
-            op.get_bind().exec_driver_sql(statement)
+            op.get_bind().exec_driver_sql(in_dialect(statement, op.get_bind().dialect.name))

@@ -12,12 +12,15 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import op
 
+from catalog.database.views import in_dialect
 from catalog.normal_forms import words
 
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
+
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 VIEWS = Path(__file__).parents[1] / "views"
 NAMES = ("v_patient", "v_study", "v_series", "v_instance", "v_file")
@@ -56,7 +59,7 @@ def upgrade():
             table,
             sa.Column(
                 "words",
-                sa.Text(),
+                TEXT,
                 nullable=True,
                 comment=f"words of {', '.join(columns.values())} for full text: without case and accents, each once, joined by spaces; searched through {table}_words",
             ),
@@ -103,12 +106,12 @@ def upgrade():
     op.create_table(
         "saved_selection",
         sa.Column("id", BIG_ID, nullable=False, comment="surrogate key"),
-        sa.Column("name", sa.Text(), nullable=False, comment="what it is called"),
+        sa.Column("name", TEXT, nullable=False, comment="what it is called"),
         sa.Column("definition", sa.JSON(), nullable=False, comment="the selection itself"),
-        sa.Column("text", sa.Text(), nullable=False, comment="the selection as typed"),
+        sa.Column("text", TEXT, nullable=False, comment="the selection as typed"),
         sa.Column(
             "created_at",
-            sa.Text(),
+            TEXT,
             nullable=False,
             comment="when it was saved, ISO 8601 with offset",
         ),
@@ -124,9 +127,10 @@ def downgrade():
     op.drop_table("saved_selection")
     op.drop_table("series_total")
     for table in WORDS:
-        for event in ("insert", "delete", "update"):
-            op.execute(f"DROP TRIGGER {table}_words_{event}")
-        op.execute(f"DROP TABLE {table}_words")
+        if op.get_bind().dialect.name == "sqlite":
+            for event in ("insert", "delete", "update"):
+                op.execute(f"DROP TRIGGER {table}_words_{event}")
+            op.execute(f"DROP TABLE {table}_words")
         op.drop_column(table, "words")
     op.drop_index("ix_series_modality_study_ref", "series")
     op.create_index("ix_series_modality", "series", ["modality"])
@@ -141,7 +145,7 @@ def _fill_words(table, columns):
     change = (
         sa.update(rows)
         .where(rows.c.id == sa.bindparam("ref"))
-        .values(words=sa.bindparam("text", type_=sa.Text()))
+        .values(words=sa.bindparam("text", type_=TEXT))
     )
     last = None
     while True:
@@ -160,6 +164,8 @@ def _fill_words(table, columns):
 
 
 def _make_index(table):
+    if op.get_bind().dialect.name == "postgresql":
+        return  # 0006 makes it: no catalogue is as old as this one there
     index = f"{table}_words"
     put = f"INSERT INTO {index} (rowid, words) VALUES (new.id, new.words);"
     take = f"INSERT INTO {index} ({index}, rowid, words) VALUES ('delete', old.id, old.words);"
@@ -184,4 +190,4 @@ def _make_views(revision):
     statements = (VIEWS / f"{revision}.sql").read_text(encoding="utf-8").split(";\n")
     for statement in statements:
         if statement.strip():
-            op.get_bind().exec_driver_sql(statement)
+            op.get_bind().exec_driver_sql(in_dialect(statement, op.get_bind().dialect.name))

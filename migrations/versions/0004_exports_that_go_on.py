@@ -15,6 +15,8 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 ADDED = (
     sa.Column(
@@ -31,7 +33,7 @@ ADDED = (
     ),
     sa.Column(
         "base_destination",
-        sa.Text(),
+        TEXT,
         nullable=True,
         comment="the destination as ordered, which several volumes share; NULL for exports of earlier versions",
     ),

@@ -624,6 +624,7 @@ def burned_in(catalogue: Catalogue) -> None:
             one("4", "1.2", "1.4", "NO"),
             one("4a", "1.2", "1.6", None),
             # Two files of one instance that differ: the row says NO, one file says YES.
+            one("5", "1.3", "1.5", "NO"),
             one("5a", "1.3", "1.5", "YES"),
             one("5b", "1.3", "1.5", "NO"),
             one("5c", "1.3", "1.5", "NO"),
@@ -718,26 +719,56 @@ def differing(catalogue: Catalogue) -> None:
     verified(catalogue, same=4, changed=3, unknown=1)
 
 
+def proved(catalogue: Catalogue, when: str, *paths: str) -> None:
+    """Have a verification, at that time, find files right."""
+    with runs.recorded(catalogue, "verify", "verify --digest") as run:
+        pass
+    f = m.file.c
+    with catalogue.write() as connection:
+        connection.execute(update(m.run).where(m.run.c.id == run.ref).values(started_at=when))
+        connection.execute(update(m.file).where(f.path.in_(paths)).values(verified_run_ref=run.ref))
+
+
 @case(
     "unverified-files",
-    "Root Files SizeBytes WithoutDigest LastRead LastVerified",
-    [("/archive", 2, 200, 1, "2001-02-03", "")],
+    "Root Why Files SizeBytes WithoutDigest LastRead LastVerified FirstPath",
+    [
+        ("/archive", "changed since", 1, 101, 0, "2001-02-03", "2001-02-03", "/archive/changed"),
+        ("/archive", "never verified", 2, 200, 1, "2001-02-03", "", "/archive/1"),
+        ("/archive", "too long ago", 2, 200, 0, "2001-02-03", "2002-03-04", "/archive/old/1"),
+    ],
 )
 def unverified(catalogue: Catalogue) -> None:
-    hashed = reading("2", whole(sop_instance_uid="1.2"))
+    def hashed(path: str, uid: str, **facts: int) -> Reading:
+        found = reading(path, whole(sop_instance_uid=uid), **facts)
+        return found._replace(file=found.file._replace(digest="a"))
+
     store(
         catalogue,
         [
             reading("1", whole(sop_instance_uid="1.1")),
-            hashed._replace(file=hashed.file._replace(digest="a")),
+            hashed("2", "1.2"),
             Reading(StoredFile("text", 5, 1, Status.NOT_DICOM, "is text"), None),
             with_status("gone", whole(sop_instance_uid="1.3"), Status.MISSING),
+            hashed("changed", "1.4"),
+            hashed("old/1", "1.5"),
+            hashed("old/2", "1.6"),
+            hashed("right", "1.7"),
         ],
     )
     with catalogue.write() as connection:
         connection.execute(update(m.run).values(started_at="2001-02-03T12:00:00+01:00"))
-    store(catalogue, [reading("new", whole(sop_instance_uid="1.4"))], root="/new")
-    verified(catalogue, same=1)  # of a selection
+    proved(catalogue, "2001-02-03T13:00:00+01:00", "changed", "old/1", "right")
+    store(catalogue, [hashed("changed", "1.4", size_bytes=101)])
+    with catalogue.write() as connection:
+        connection.execute(update(m.run).where(m.run.c.command != "verify").values(started_at="2001-02-03T14:00:00+01:00"))  # fmt: skip
+    proved(catalogue, "2002-03-04T12:00:00+01:00", "old/1", "old/2")
+    with runs.recorded(catalogue, "verify", "verify --digest") as run:
+        pass
+    with catalogue.write() as connection:
+        connection.execute(update(m.file).where(m.file.c.path == "right").values(verified_run_ref=run.ref))  # fmt: skip
+    store(catalogue, [hashed("new", "1.8")], root="/new")
+    verified(catalogue, same=9)  # by size and time alone
 
 
 @case(

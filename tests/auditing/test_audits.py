@@ -16,6 +16,8 @@ from catalog.database.catalogue import Catalogue
 from tests.auditing.cases import CASES, TODAY, clean, verified, whole
 from tests.database.stating import reading, stated, store, store_records
 
+pytestmark = pytest.mark.both
+
 DAY = date.fromisoformat(TODAY)
 FIGURES = [name for name, audit in audits().items() if not audit.is_problem]
 PROBLEMS = [name for name, audit in audits().items() if audit.is_problem]
@@ -130,15 +132,15 @@ def test_series_of_a_study_of_two_patients_are_told_once(catalogue: Catalogue) -
     assert rows(catalogue, "series-under-several-studies") == []
 
 
-def test_a_verification_of_everything_counts(catalogue: Catalogue) -> None:
+def test_what_is_too_long_ago_is_asked_for(catalogue: Catalogue) -> None:
     CASES["unverified-files"].make(catalogue)
-    assert rows(catalogue, "unverified-files")
-    assert rows(catalogue, "unverified-files", before="2001-02-03") == []
-    assert len(rows(catalogue, "unverified-files", before="2001-02-04")) == 1
-    verified(catalogue, same=3)  # five files are known
-    assert rows(catalogue, "unverified-files")
-    verified(catalogue, same=3, missing=1, changed=1)
-    assert rows(catalogue, "unverified-files") == []
+
+    def found(before: str) -> list[tuple[str, int]]:
+        return [(row["Why"], row["Files"]) for row in rows(catalogue, "unverified-files", before=before)]  # fmt: skip
+
+    assert found("2001-02-03") == []
+    assert found("2001-02-04") == found("2002-03-04") == [("changed since", 1), ("never verified", 2)]  # fmt: skip
+    assert found("2002-03-05") == [("changed since", 1), ("never verified", 2), ("too long ago", 2)]
 
 
 def test_options_change_what_is_found(catalogue: Catalogue) -> None:

@@ -17,6 +17,8 @@ from catalog.query.selection import Selection
 from tests.auditing.cases import CASES, whole
 from tests.database.stating import copied, reading, store, store_records
 
+pytestmark = pytest.mark.both
+
 Reasons = Counter[tuple[str, str | None]]
 
 

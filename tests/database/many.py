@@ -8,42 +8,65 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from catalog.database.catalogue import Catalogue
+
 MODALITIES = ("CT", "MR", "US", "CR", "PT")
 SYNTAX = "1.2.840.10008.1.2.1"
 
 
-def fill(path: Path, patients: int, studies: int, series: int, instances: int) -> None:
-    """Fill the empty catalogue at `path`: so many studies for each patient, series for each study, …"""
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA synchronous=OFF")
-        db.execute("INSERT INTO root (id, path) VALUES (1, '/archive')")
-        db.execute(
-            "INSERT INTO run (id, command, arguments, version, login, host, pid, started_at) "
-            "VALUES (1, 'index', '', '1', 'me', 'here', 1, '2024-01-01T00:00:00+00:00')"
-        )
-        counts = (patients, studies, series, instances)
-        for table, rows in (
-            ("patient", _patients(*counts)),
-            ("study", _studies(*counts)),
-            ("series", _series(*counts)),
-            ("series_total", _totals(*counts)),
-            ("instance", _instances(*counts)),
-            ("file", _files(*counts)),
-        ):
-            _insert(db, table, rows)
-        db.commit()
+def fill(where: Catalogue | Path, patients: int, studies: int, series: int, instances: int) -> None:
+    """Fill an empty catalogue: so many studies for each patient, series for each study, …"""
+    tables = _tables(patients, studies, series, instances)
+    path = where if isinstance(where, Path) else where.path
+    if path is not None:
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("PRAGMA synchronous=OFF")
+            for table, rows in tables:
+                _insert(db, table, rows)
+            db.commit()
+        return
+    assert not isinstance(where, Path)
+    with where.write() as connection:
+        driver: Any = connection.connection.driver_connection
+        for table, rows in tables:
+            _copy(driver.cursor(), table, rows)
+    with where.write() as connection:
+        connection.exec_driver_sql("ANALYZE")
 
 
-def _insert(db: sqlite3.Connection, table: str, rows: Iterator[dict[str, Any]]) -> None:
+_Rows = Iterator[dict[str, Any]]
+
+
+def _tables(*counts: int) -> list[tuple[str, _Rows]]:
+    return [
+        ("root", iter([{"id": 1, "path": "/archive"}])),
+        ("run", iter([{"id": 1, "command": "index", "arguments": "", "version": "1", "login": "me", "host": "here", "pid": 1, "started_at": "2024-01-01T00:00:00+00:00"}])),
+        ("patient", _patients(*counts)),
+        ("study", _studies(*counts)),
+        ("series", _series(*counts)),
+        ("series_total", _totals(*counts)),
+        ("instance", _instances(*counts)),
+        ("file", _files(*counts)),
+    ]  # fmt: skip
+
+
+def _insert(db: sqlite3.Connection, table: str, rows: _Rows) -> None:
     first = next(rows)
-    names = ", ".join(first)
     marks = ", ".join("?" for _ in first)
-    statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"
+    statement = f"INSERT INTO {table} ({', '.join(first)}) VALUES ({marks})"
     db.execute(statement, tuple(first.values()))
     db.executemany(statement, (tuple(row.values()) for row in rows))
 
 
-_STATED = {"provenance": "header", "is_disputed": 0}
+def _copy(cursor: Any, table: str, rows: _Rows) -> None:
+    first = next(rows)
+    with cursor.copy(f"COPY {table} ({', '.join(first)}) FROM STDIN") as copy:
+        copy.write_row(tuple(first.values()))
+        for row in rows:
+            copy.write_row(tuple(row.values()))
+
+
+_STATED = {"provenance": "header", "is_disputed": False}
 
 
 def _patients(patients: int, *_: int) -> Iterator[dict[str, Any]]:
@@ -56,6 +79,7 @@ def _patients(patients: int, *_: int) -> Iterator[dict[str, Any]]:
             "patient_name_folded": f"doe^number{p}",
             "patient_birth_date": f"19{p % 90 + 10}-01-31",
             "patient_sex": "FMO"[p % 3],
+            "words": f"doe number{p} p{p:06d}",
             **_STATED,
         }
 
@@ -71,7 +95,9 @@ def _studies(patients: int, studies: int, *_: int) -> Iterator[dict[str, Any]]:
             "study_time": "10:15:00",
             "accession_number": f"A{t}",
             "study_description": "Thorax",
-            "referring_physician_name": "Roe^Richard",
+            "referring_physician_name": f"Roe^Richard{t}",
+            "referring_physician_name_folded": f"roe^richard{t}",
+            "words": f"thorax a{t} roe richard{t} {t}",
             **_STATED,
         }
 
@@ -90,6 +116,7 @@ def _series(patients: int, studies: int, series: int, _: int) -> Iterator[dict[s
             "manufacturer": "ACME",
             "manufacturer_model_name": "Scanner 3000",
             "institution_name": "General Hospital",
+            "words": "axial 1 mm chest general hospital acme scanner 3000",
             "frame_of_reference_uid": f"1.2.826.0.1.3680043.8.498.2.{s}",
             **_STATED,
         }

@@ -9,8 +9,10 @@ from typing import Any
 from catalog.attributes import Further
 from catalog.database import attribute_sets, roots, runs
 from catalog.database.catalogue import Catalogue
+from catalog.database.location import Location, PostgresqlUrl, located
 from catalog.database.upsert import RowWriter
 from catalog.entities import Claims, Instance, Patient, Reading, Series, StoredFile, Study
+from tests import postgres
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
@@ -69,8 +71,16 @@ def store_records(catalogue: Catalogue, claims: Sequence[Claims]) -> None:
         RowWriter(run.ref).store_records(connection, claims)
 
 
-def copied(template: Path, folder: str) -> Path:
-    """Return a copy of the catalogue `template` in `folder`."""
+_taken: list[str] = []
+
+
+def copied(template: Location, folder: str) -> Location:
+    """Return a copy of the empty catalogue `template`: in `folder`, or one of the last six on the server."""
+    if isinstance(template, PostgresqlUrl):
+        if len(_taken) == 6:
+            postgres.give_back(_taken.pop(0))
+        _taken.append(postgres.take_catalogue())
+        return located(_taken[-1])
     path = Path(folder) / "catalogue.db"
     path.write_bytes(template.read_bytes())
     return path

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import insert, select, text
 
 from catalog.database import catalogue as opening
-from catalog.database import health, migrate, models, runs
+from catalog.database import health, migrate, models, runs, sqlite
 from catalog.database.catalogue import Catalogue, open_catalogue
 from catalog.errors import (
     CatalogueBusy,
@@ -40,9 +40,9 @@ def set_revision(path: Path, revision: str | None) -> None:
 
 
 @pytest.fixture
-def path(empty_catalogue: Path, tmp_path: Path) -> Path:
+def path(empty_file: Path, tmp_path: Path) -> Path:
     """An empty catalogue's file."""
-    return Path(shutil.copy(empty_catalogue, tmp_path / "catalogue.db"))
+    return Path(shutil.copy(empty_file, tmp_path / "catalogue.db"))
 
 
 @pytest.mark.parametrize("name", ["none.db", "no-folder/none.db"])
@@ -133,14 +133,14 @@ def test_a_failed_block_stores_nothing(catalogue: Catalogue) -> None:
     ["DELETE FROM root", "INSERT INTO root (path) VALUES ('/x')", "DROP TABLE root", "CREATE TEMP TABLE t (x)", "PRAGMA query_only = OFF", "ATTACH 'x.db' AS x", "VACUUM"],
 )  # fmt: skip
 def test_a_reading_connection_cannot_write(
-    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, sql: str
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sql: str
 ) -> None:
-    monkeypatch.chdir(catalogue.path.parent)
+    monkeypatch.chdir(tmp_path)
     store(catalogue, [reading("1", stated())])
-    before = tables.dump(catalogue.path)
+    before = tables.dump(catalogue)
     with pytest.raises(DcatError), catalogue.read() as connection:
         connection.execute(text(sql))
-    assert tables.dump(catalogue.path) == before
+    assert tables.dump(catalogue) == before
     assert not Path("x.db").exists()
 
 
@@ -159,8 +159,9 @@ def test_references_are_held(catalogue: Catalogue) -> None:
         )
 
 
+@pytest.mark.sqlite
 def test_a_locked_database_is_busy(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 50)
     with closing(sqlite3.connect(catalogue.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(CatalogueBusy), catalogue.write():
@@ -186,10 +187,8 @@ def small_medium(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", folder], check=True)
 
 
-def test_a_full_disk_is_said_to_be_and_loses_nothing(
-    small_medium: Path, empty_catalogue: Path
-) -> None:
-    path = Path(shutil.copy(empty_catalogue, small_medium / "a.db"))
+def test_a_full_disk_is_said_to_be_and_loses_nothing(small_medium: Path, empty_file: Path) -> None:
+    path = Path(shutil.copy(empty_file, small_medium / "a.db"))
     with open_catalogue(path) as full:
         store(full, [reading("1", stated())])
         before = tables.dump(path)
@@ -208,7 +207,7 @@ def test_a_full_disk_is_said_to_be_and_loses_nothing(
 
 
 def test_the_lock_has_one_holder_and_is_given_back(catalogue: Catalogue) -> None:
-    with open_catalogue(catalogue.path) as other:
+    with open_catalogue(catalogue.location) as other:
         with catalogue.writer_lock():
             with pytest.raises(CatalogueBusy, match="just started"), other.writer_lock():
                 pass
@@ -228,10 +227,10 @@ def test_the_lock_has_one_holder_and_is_given_back(catalogue: Catalogue) -> None
 
 HOLD = """
 import sys, time
-from pathlib import Path
 from catalog.database import runs
 from catalog.database.catalogue import open_catalogue
-with open_catalogue(Path(sys.argv[1])) as catalogue, catalogue.writer_lock(), runs.recorded(catalogue, "import", ""):
+from catalog.database.location import located
+with open_catalogue(located(sys.argv[1])) as catalogue, catalogue.writer_lock(), runs.recorded(catalogue, "import", ""):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -239,7 +238,9 @@ with open_catalogue(Path(sys.argv[1])) as catalogue, catalogue.writer_lock(), ru
 
 def test_the_lock_of_a_killed_process_is_free(catalogue: Catalogue) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(catalogue.path)], stdout=subprocess.PIPE, cwd=ROOT
+        [sys.executable, "-c", HOLD, getattr(catalogue.location, "url", str(catalogue.path))],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
@@ -266,29 +267,30 @@ def whole(path: Path) -> list[str]:
         return list(raw.iterdump())
 
 
+@pytest.mark.sqlite
 def test_a_backup_is_the_catalogue_and_takes_no_place_that_is_taken(
     catalogue: Catalogue, tmp_path: Path
 ) -> None:
     store(catalogue, [reading("1", stated())])
     target = tmp_path / "backup.db"
-    assert migrate.backup(catalogue.path, target) == target
+    assert migrate.backup(catalogue, target) == target
     assert whole(target) == whole(catalogue.path)
     with open_catalogue(target) as copy:
         assert health.problems(copy) == []
     before = target.read_bytes()
     with pytest.raises(CatalogueError, match="exists already"):
-        migrate.backup(catalogue.path, target)
+        migrate.backup(catalogue, target)
     assert target.read_bytes() == before
     with pytest.raises(CatalogueError):
-        migrate.backup(catalogue.path, tmp_path / "none" / "x.db")
+        migrate.backup(catalogue, tmp_path / "none" / "x.db")
     with pytest.raises(CatalogueError):
-        migrate.backup(tmp_path / "none.db", tmp_path / "y.db")
+        migrate.backup_file(tmp_path / "none.db", tmp_path / "y.db")
     assert not (tmp_path / "y.db").exists()
 
 
 def test_upgrading_what_is_up_to_date_does_nothing(path: Path, tmp_path: Path) -> None:
     before = path.read_bytes()
-    assert migrate.upgrade(path) is None
+    assert not migrate.upgrade(path).is_changed
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["catalogue.db"]
 
@@ -311,8 +313,9 @@ def next_revision(monkeypatch: pytest.MonkeyPatch, folder: Path, body: str) -> N
         encoding="utf-8",
     )
     monkeypatch.setattr(migrate, "migrations_folder", lambda: folder)
-    monkeypatch.setattr(opening, "HEAD", following)
-    monkeypatch.setattr(opening, "KNOWN_REVISIONS", (*KNOWN, following))
+    for module in (opening, migrate):
+        monkeypatch.setattr(module, "HEAD", following)
+        monkeypatch.setattr(module, "KNOWN_REVISIONS", (*KNOWN, following))
 
 
 def test_an_upgrade_backs_up_first(
@@ -320,12 +323,12 @@ def test_an_upgrade_backs_up_first(
 ) -> None:
     next_revision(monkeypatch, tmp_path / "migrations", GOOD)
     before = whole(path)
-    saved = migrate.upgrade(path)
+    saved = migrate.upgrade(path).backup
     assert saved is not None
     assert whole(saved) == before
     with open_catalogue(path) as upgraded, upgraded.read() as connection:
         assert connection.execute(text("SELECT * FROM extra")).all() == []
-    assert migrate.upgrade(path) is None
+    assert not migrate.upgrade(path).is_changed
 
 
 @pytest.mark.parametrize("body", [BAD_SQL, BAD_REFERENCE], ids=["bad SQL", "broken reference"])
@@ -346,4 +349,4 @@ def test_an_upgrade_can_be_tried_again(
     with pytest.raises(CatalogueError):
         migrate.upgrade(path)
     next_revision(monkeypatch, tmp_path / "migrations2", GOOD)
-    assert migrate.upgrade(path) is not None
+    assert migrate.upgrade(path).is_changed

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,12 @@ from hypothesis import strategies as st
 
 from catalog.attributes import further
 from catalog.database import columns, fetch, listing
-from catalog.database.catalogue import Catalogue, open_catalogue
+from catalog.database.catalogue import Catalogue
 from catalog.entities import Claims, Level
 from catalog.errors import SelectionError
 from catalog.query.parse import selection
 from catalog.query.selection import Selection
+from tests import tables
 from tests.database.many import fill
 from tests.database.stating import reading, stated, store
 
@@ -79,7 +78,7 @@ def varied(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> Catalogue:
 @pytest.mark.parametrize("level", EVERY, ids=str)
 def test_rows_are_those_of_the_view(varied: Catalogue, level: Level) -> None:
     names = columns.columns_of(level)
-    with closing(sqlite3.connect(varied.path)) as raw:
+    with tables.connected(varied) as raw:
         wanted = raw.execute(
             f"SELECT {', '.join(names)} FROM {VIEWS[level]} ORDER BY {level.value}_ref"
         ).fetchall()
@@ -165,6 +164,19 @@ def test_a_column_named_twice() -> None:
 SORTABLE = ("PatientID", "StudyDate", "Modality", "Rows", "NumberOfFiles", "SOPInstanceUID", "ModalitiesInStudy", "NumberOfSeriesRelatedInstances")  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def twelve(lasting_catalogue: Catalogue) -> Catalogue:
+    """Twelve instances of three patients, in whose values are gaps, and letters of which one is not like another."""
+    store(
+        lasting_catalogue,
+        [
+            reading(str(n), stated(patient_id=["P", "a", "É"][n % 3], study_instance_uid=f"1.{n % 3}", series_instance_uid=f"1.{n % 3}.{n % 2}", sop_instance_uid=f"1.{n}", modality=["CT", "MR", "", None][n % 3 + n % 2], study_date=["2024-01-31", None, ""][n % 3], rows=[512, None, 1][n % 5 % 3]))
+            for n in range(12)
+        ],
+    )  # fmt: skip
+    return lasting_catalogue
+
+
 @settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.sampled_from(SORTABLE), st.booleans()), max_size=3, unique_by=lambda k: k[0]),
@@ -173,36 +185,23 @@ SORTABLE = ("PatientID", "StudyDate", "Modality", "Rows", "NumberOfFiles", "SOPI
     st.sampled_from([[], ["Modality=MR"], ["PatientID=P1"], ["Rows=512"]]),
 )  # fmt: skip
 def test_sorted_as_python_sorts(
-    empty_catalogue: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    twelve: Catalogue,
     sort: list[tuple[str, bool]],
     limit: int | None,
     offset: int,
     keys: list[str],
 ) -> None:
-    path = tmp_path_factory.getbasetemp() / "sorted.db"
-    if not path.exists():
-        path.write_bytes(empty_catalogue.read_bytes())
-        with open_catalogue(path) as catalogue:
-            store(
-                catalogue,
-                [
-                    reading(str(n), stated(patient_id=f"P{n % 3}", study_instance_uid=f"1.{n % 3}", series_instance_uid=f"1.{n % 3}.{n % 2}", sop_instance_uid=f"1.{n}", modality=["CT", "MR", "", None][n % 3 + n % 2], study_date=["2024-01-31", None, ""][n % 3], rows=[512, None, 1][n % 5 % 3]))
-                    for n in range(12)
-                ],
-            )  # fmt: skip
-    with open_catalogue(path) as catalogue:
-        asked = selection(keys)
-        rows = arranged(catalogue, Level.INSTANCE, SORTABLE, (), asked)
-        for name, is_descending in reversed(sort):
-            at = SORTABLE.index(name)
-            has, has_not = [], []
-            for row in rows:
-                (has_not if row[at] in (None, "") else has).append(row)
-            # `reverse` keeps the order of what is equal, as ties have their usual order.
-            rows = sorted(has, key=lambda row: row[at], reverse=is_descending) + has_not
-        end = None if limit is None else offset + limit
-        assert arranged(catalogue, Level.INSTANCE, SORTABLE, sort, asked, limit, offset) == rows[offset:end]  # fmt: skip
+    asked = selection(keys)
+    rows = arranged(twelve, Level.INSTANCE, SORTABLE, (), asked)
+    for name, is_descending in reversed(sort):
+        at = SORTABLE.index(name)
+        has, has_not = [], []
+        for row in rows:
+            (has_not if row[at] in (None, "") else has).append(row)
+        # `reverse` keeps the order of what is equal, as ties have their usual order.
+        rows = sorted(has, key=lambda row: row[at], reverse=is_descending) + has_not
+    end = None if limit is None else offset + limit
+    assert arranged(twelve, Level.INSTANCE, SORTABLE, sort, asked, limit, offset) == rows[offset:end]  # fmt: skip
 
 
 def test_paths_of_a_part_of_the_rows(varied: Catalogue) -> None:
@@ -225,7 +224,7 @@ def test_paths_of_a_part_of_the_rows(varied: Catalogue) -> None:
 
 def test_rows_come_before_all_are_read(catalogue: Catalogue) -> None:
     """The first row is there when one chunk has been read; stopping there is no error."""
-    fill(catalogue.path, 3, 1, 1, 1000)
+    fill(catalogue, 3, 1, 1, 1000)
     with fetch.found(catalogue, Level.INSTANCE, Selection()) as (_, rows):
         assert next(rows)[0] == "P000001"
     with fetch.found(catalogue, Level.INSTANCE, Selection()) as (_, rows):
@@ -245,16 +244,16 @@ sys.exit(code)
 @pytest.mark.heavy
 @pytest.mark.parametrize("form", ["ndjson", "json", "csv", "table", "dicom-json", "parquet", "paths"])  # fmt: skip
 def test_memory_does_not_grow_with_the_rows(
-    form: str, empty_catalogue: Path, tmp_path: Path
+    form: str, new_catalogue: Callable[[], Catalogue], tmp_path: Path
 ) -> None:
     peaks_kib = []
     for patients in (10, 200):
-        path = tmp_path / f"{patients}.db"
-        path.write_bytes(empty_catalogue.read_bytes())
-        fill(path, patients, 1, 5, 100)
+        catalogue = new_catalogue()
+        fill(catalogue, patients, 1, 5, 100)
+        place = str(getattr(catalogue.location, "url", catalogue.location))
         with (tmp_path / "out").open("wb") as out:
             done = subprocess.run(
-                [sys.executable, "-c", PEAK, "find", "instances", "-o", form, "--db", str(path)],
+                [sys.executable, "-c", PEAK, "find", "instances", "-o", form, "--db", place],
                 stdout=out, stderr=subprocess.PIPE, check=True, timeout=600, cwd=Path(__file__).parents[2],
             )  # fmt: skip
         assert (tmp_path / "out").stat().st_size > patients * 2_000

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from catalog.attributes import BY_KEYWORD
 from catalog.database import grouping, runs, stored_files
 from catalog.database.catalogue import Catalogue, open_catalogue
+from catalog.database.location import Location
 from catalog.database.upsert import RowWriter
 from catalog.entities import Claims, Level, Patient
 from catalog.errors import SelectionError
@@ -106,7 +107,10 @@ def counted(
 @settings(max_examples=120)
 @given(archives(), st.lists(st.sampled_from(KEYS), min_size=1, max_size=3, unique=True), ASKED)
 def test_totals_are_what_is_counted(
-    empty_catalogue: Path, archive: list[tuple[Claims, int, int]], names: list[str], keys: list[str]
+    empty_catalogue: Location,
+    archive: list[tuple[Claims, int, int]],
+    names: list[str],
+    keys: list[str],
 ) -> None:
     asked = selection(keys)
     with (
@@ -220,7 +224,7 @@ def test_groups_of_series_look_at_no_instance(
 ) -> None:
     """By attributes of series and above the totals that are kept answer: nothing else is read."""
     catalogue = new_catalogue()
-    fill(catalogue.path, 2, 2, 3, 4)
+    fill(catalogue, 2, 2, 3, 4)
     whole = totals(catalogue, ["Modality", "year"])
     assert sum(row[5] for row in whole) == 48  # type: ignore[misc]
     assert totals(catalogue, ["Modality", "year"], selection(["BitsAllocated=16"])) == whole

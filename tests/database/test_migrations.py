@@ -24,13 +24,16 @@ from catalog.database import (
     models,
     stored_files,
 )
-from catalog.database.catalogue import engine_for, open_catalogue, revision_of
+from catalog.database.catalogue import open_catalogue, revision_of
+from catalog.database.sqlite import engine_for
 from catalog.dicom.asking import asked
 from catalog.entities import Level
 from catalog.errors import SchemaTooOld
 from catalog.query.selection import Selection
 from tests import tables
 from tests.database.stating import copied, reading, stated, store
+
+pytestmark = pytest.mark.sqlite
 
 DATA = """
 INSERT INTO root (id, path) VALUES (1, '/archive');
@@ -119,11 +122,11 @@ def structure(path: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_new_catalogue_is_what_the_migrations_make(tmp_path: Path, empty_catalogue: Path) -> None:
+def test_a_new_catalogue_is_what_the_migrations_make(tmp_path: Path, empty_file: Path) -> None:
     path = tmp_path / "migrated.db"
     migrated(path, "head")
-    assert structure(empty_catalogue) == structure(path)
-    assert revision_of(empty_catalogue) == revision_of(path) == catalogue.HEAD
+    assert structure(empty_file) == structure(path)
+    assert revision_of(empty_file) == revision_of(path) == catalogue.HEAD
 
 
 def test_an_older_catalogue_says_what_to_do(first: Path) -> None:
@@ -133,7 +136,7 @@ def test_an_older_catalogue_says_what_to_do(first: Path) -> None:
 
 def test_an_upgrade_keeps_everything_and_works_on(first: Path) -> None:
     before = contents(first)
-    saved = migrate.upgrade(first)
+    saved = migrate.upgrade(first).backup
     assert saved is not None
     assert revision_of(saved) == "0001"
     assert contents(saved) == before
@@ -156,11 +159,9 @@ def test_an_upgrade_keeps_everything_and_works_on(first: Path) -> None:
             assert dict(zip(columns, next(rows), strict=True))["PatientAge"] == "033Y"
 
 
-def test_an_upgraded_catalogue_has_the_schema_of_a_new_one(
-    first: Path, empty_catalogue: Path
-) -> None:
+def test_an_upgraded_catalogue_has_the_schema_of_a_new_one(first: Path, empty_file: Path) -> None:
     migrate.upgrade(first)
-    assert structure(first) == structure(empty_catalogue)
+    assert structure(first) == structure(empty_file)
 
 
 def test_no_table_is_written_anew(first: Path) -> None:
@@ -205,12 +206,12 @@ NAMES = st.sampled_from([None, "", "Doe^Jane", "MÜLLER=山田", "O'Neil", "x\\y
 @given(data=st.data())
 @pytest.mark.parametrize("revision", catalogue.KNOWN_REVISIONS[:-1])
 def test_an_upgraded_catalogue_holds_what_a_new_one_does(
-    empty_catalogue: Path, revision: str, data: st.DataObject
+    empty_file: Path, revision: str, data: st.DataObject
 ) -> None:
     """The catalogue of the same files, be they there or missing."""
     draw = data.draw
     with tempfile.TemporaryDirectory() as folder:
-        path = copied(empty_catalogue, folder)
+        path = copied(empty_file, folder)
         with open_catalogue(path) as new:
             store(
                 new,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 import tempfile
 from collections.abc import Callable
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +13,7 @@ from sqlalchemy import select
 
 from catalog.database import health, ledger, models, roots, runs, settle
 from catalog.database.catalogue import Catalogue, open_catalogue
+from catalog.database.location import Location
 from catalog.database.upsert import RowWriter
 from catalog.entities import Claims, Reading
 from tests import tables
@@ -27,7 +25,7 @@ NewCatalogue = Callable[[], Catalogue]
 
 def the(catalogue: Catalogue, table: str) -> dict[str, Any]:
     """Return the one row of `table`."""
-    (row,) = tables.dump(catalogue.path)[table]
+    (row,) = tables.dump(catalogue)[table]
     return row
 
 
@@ -35,14 +33,14 @@ def disputes(catalogue: Catalogue) -> set[tuple[str, str, str | None, str | None
     """Return (path, keyword, value, raw) of every discrepancy."""
     return {
         (d["file"], d["keyword"], d["value"], d["raw"])
-        for d in tables.dump(catalogue.path)["discrepancy"]
+        for d in tables.dump(catalogue)["discrepancy"]
     }
 
 
 def sound(catalogue: Catalogue) -> Rows:
     """Return the dump of a catalogue that has no problems."""
     assert health.problems(catalogue) == []
-    return tables.dump(catalogue.path)
+    return tables.dump(catalogue)
 
 
 # -- who wins --------------------------------------------------------------------------------------
@@ -117,7 +115,7 @@ def test_people_without_an_id_are_kept_apart_by_study(catalogue: Catalogue) -> N
             reading("7", stated(patient_id="p", sop_instance_uid="7")),
         ],
     )
-    assert len(tables.dump(catalogue.path)["patient"]) == 5
+    assert len(tables.dump(catalogue)["patient"]) == 5
     sound(catalogue)
 
 
@@ -152,9 +150,9 @@ def conflicting(draw: st.DrawFn) -> list[Reading]:
     return readings
 
 
-def rebuilt(path: Path) -> dict[str, Claims | None]:
+def rebuilt(place: Location) -> dict[str, Claims | None]:
     """Return what each file states, from its instance's rows and its discrepancies alone."""
-    with open_catalogue(path) as catalogue, catalogue.read() as connection:
+    with open_catalogue(place) as catalogue, catalogue.read() as connection:
         d = models.discrepancy.c
         other: dict[int, dict[str, tuple[str | None, str | None]]] = {}
         for file_ref, keyword, value, raw in connection.execute(
@@ -170,7 +168,7 @@ def rebuilt(path: Path) -> dict[str, Claims | None]:
     from catalog.query.selection import Selection
 
     claims: dict[str, Claims | None] = dict.fromkeys(refs)
-    with open_catalogue(path) as catalogue:
+    with open_catalogue(place) as catalogue:
         for candidate in fetch.candidates(catalogue, Selection()):
             for file in candidate.files:
                 entities = []
@@ -197,10 +195,11 @@ def rebuilt(path: Path) -> dict[str, Claims | None]:
 @given(conflicting(), st.data())
 @settings(max_examples=25, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_neither_order_nor_batches_nor_history_matter(
-    empty_catalogue: Path, readings: list[Reading], data: st.DataObject
+    empty_catalogue: Location, readings: list[Reading], data: st.DataObject
 ) -> None:
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
-        with open_catalogue(copied(empty_catalogue, one)) as fresh:
+        first = copied(empty_catalogue, one)
+        with open_catalogue(first) as fresh:
             store(fresh, readings)
             expected = sound(fresh)
         with open_catalogue(copied(empty_catalogue, two)) as other:
@@ -212,7 +211,7 @@ def test_neither_order_nor_batches_nor_history_matter(
             if data.draw(st.booleans(), "stored again"):
                 store(other, data.draw(st.permutations(readings)))
             assert sound(other) == expected
-        assert rebuilt(Path(one) / "catalogue.db") == {r.file.path: r.claims for r in readings}
+        assert rebuilt(first) == {r.file.path: r.claims for r in readings}
 
 
 def test_an_overwritten_file_leaves_no_orphans(new_catalogue: NewCatalogue) -> None:
@@ -308,7 +307,9 @@ RECORDS = st.builds(
 
 @given(st.lists(RECORDS, min_size=1, max_size=4), st.lists(RECORDS, min_size=1, max_size=4))
 @settings(max_examples=15)
-def test_two_imports_commute(empty_catalogue: Path, one: list[Claims], other: list[Claims]) -> None:
+def test_two_imports_commute(
+    empty_catalogue: Location, one: list[Claims], other: list[Claims]
+) -> None:
     dumps = []
     for first, second in ((one, other), (other, one), (one + other, one)):
         with (
@@ -370,19 +371,20 @@ def test_views_say_what_the_tables_say(catalogue: Catalogue) -> None:
             reading("x", None),
         ],
     )
-    with closing(sqlite3.connect(catalogue.path)) as raw:
-        raw.row_factory = sqlite3.Row
-        (instance,) = raw.execute("SELECT * FROM v_instance").fetchall()
+    with catalogue.read() as connection:
+        rows = connection.exec_driver_sql("SELECT * FROM v_instance").mappings()
+        (instance,) = [{key.lower(): value for key, value in row.items()} for row in rows]
         assert (
-            instance["PatientID"],
-            instance["Rows"],
-            instance["SliceThickness"],
-            instance["NumberOfFiles"],
+            instance["patientid"],
+            instance["rows"],
+            instance["slicethickness"],
+            instance["numberoffiles"],
         ) == ("P1", 512, 1.5, 2)
-        assert instance["SizeBytes"] == 200
-        (patient,) = raw.execute("SELECT * FROM v_patient").fetchall()
-        assert (patient["NumberOfPatientRelatedStudies"], patient["NumberOfFiles"]) == (1, 2)
-        assert [row["Path"] for row in raw.execute("SELECT Path FROM v_file ORDER BY 1")] == [
+        assert instance["sizebytes"] == 200
+        rows = connection.exec_driver_sql("SELECT * FROM v_patient").mappings()
+        (patient,) = [{key.lower(): value for key, value in row.items()} for row in rows]
+        assert (patient["numberofpatientrelatedstudies"], patient["numberoffiles"]) == (1, 2)
+        assert connection.exec_driver_sql("SELECT Path FROM v_file ORDER BY 1").scalars().all() == [
             "/archive/1",
             "/archive/2",
             "/archive/x",

@@ -14,7 +14,7 @@ from sqlalchemy import Table, create_engine
 
 from catalog.attributes import at
 from catalog.database import catalogue as opening
-from catalog.database import fetch, make, models, schema_doc
+from catalog.database import fetch, models, schema_doc, views
 from catalog.entities import Level
 from tests.database.test_migrations import migrated
 
@@ -54,14 +54,14 @@ def test_the_migrations_make_exactly_the_models(tmp_path: Path) -> None:
 
 
 def test_the_revision_is_the_last_of_the_migrations() -> None:
-    script = ScriptDirectory(str(make.migrations_folder()))
+    script = ScriptDirectory(str(views.migrations_folder()))
     assert script.get_heads() == [opening.HEAD]
     assert [r.revision for r in script.walk_revisions()][::-1] == list(opening.KNOWN_REVISIONS)
 
 
 @pytest.mark.parametrize("level", list(Level), ids=str)
-def test_a_view_names_its_columns_by_keyword(empty_catalogue: Path, level: Level) -> None:
-    with closing(sqlite3.connect(empty_catalogue)) as raw:
+def test_a_view_names_its_columns_by_keyword(empty_file: Path, level: Level) -> None:
+    with closing(sqlite3.connect(empty_file)) as raw:
         columns = {entry[0] for entry in raw.execute(f"SELECT * FROM v_{level.value}").description}
     above = [Level.PATIENT, Level.STUDY, Level.SERIES, Level.INSTANCE]
     levels = [Level.FILE] if level is Level.FILE else above[: above.index(level) + 1]

@@ -15,10 +15,13 @@ from hypothesis import strategies as st
 
 from catalog.attributes import ATTRIBUTES, BY_KEYWORD, Attribute
 from catalog.database.catalogue import open_catalogue
+from catalog.database.location import Location
+from catalog.database.matching import of_kind
 from catalog.entities import Claims, Instance, Level, Patient, Series, Study, Value
 from catalog.errors import SelectionError
 from catalog.normal_forms import normal
 from catalog.query.computed import COMPUTED
+from catalog.query.matchers import COMPARISONS
 from catalog.query.parse import selection
 from catalog.query.selection import Selection
 from catalog.query.values import Manner
@@ -200,7 +203,7 @@ def same_in_both(template: Path, claims: list[Claims], asked: Sequence[Selection
 @settings(max_examples=60, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(archives(), st.lists(selections(), min_size=6, max_size=12))
 def test_sql_finds_what_memory_finds(
-    empty_catalogue: Path, claims: list[Claims], asked: list[Selection]
+    empty_catalogue: Location, claims: list[Claims], asked: list[Selection]
 ) -> None:
     same_in_both(empty_catalogue, claims, asked)
 
@@ -235,7 +238,7 @@ def test_sql_finds_what_memory_finds(
 @pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("sign", ["=", "!="])
 def test_odd_values_are_alike_in_both(
-    empty_catalogue: Path, column: str, stored: str, typed: str, exact: bool, sign: str
+    empty_catalogue: Location, column: str, stored: str, typed: str, exact: bool, sign: str
 ) -> None:
     same_in_both(
         empty_catalogue,
@@ -246,11 +249,15 @@ def test_odd_values_are_alike_in_both(
 
 @given(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
-    st.text("*?[]^-", max_size=4),
+    st.text("*?[]^-%_\\", max_size=4),
 )
 @example("a", "[^a]")
+@example("a%b_c\\d", "a%*_?\\*")
+@example("ab", "_%")
+@example("a\nb", "a?*")
+@example("a\\", "*\\")
 @settings(max_examples=40)
-def test_wildcards_are_alike_in_both(empty_catalogue: Path, text: str, pattern: str) -> None:
+def test_wildcards_are_alike_in_both(empty_catalogue: Location, text: str, pattern: str) -> None:
     typed = [f"{keyword}={value}" for keyword in ("PatientID", "InstitutionAddress", "PatientName", "SoftwareVersions") for value in (pattern, text, f"*{text}", f"{text[:2]}*{pattern}")]  # fmt: skip
     values = {
         "patient_id": text.strip(),
@@ -268,8 +275,35 @@ def test_wildcards_are_alike_in_both(empty_catalogue: Path, text: str, pattern: 
     same_in_both(empty_catalogue, [stated(**values)], asked + words)
 
 
+WHOLE = st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3) | st.integers(2**53 - 2, 2**53 + 2)
+REAL = st.floats(allow_nan=False, allow_infinity=False) | WHOLE.map(float) | st.sampled_from([0.5, -2.5, 1e300])  # fmt: skip
+
+
+@given(st.sampled_from(["<", "<=", ">", ">="]), WHOLE | REAL, WHOLE | REAL)
+@example(">", 2**53 + 1, 2.0**53)
+@example("<=", 2.0**53, 2**53 + 1)
+def test_a_bound_of_the_kind_of_the_numbers_parts_them_alike(
+    sign: str, stored: float, bound: float
+) -> None:
+    sign_of_kind, bound_of_kind = of_kind(sign, bound, whole=isinstance(stored, int))
+    if not isinstance(stored, int) or abs(bound) < 2**63:
+        assert isinstance(bound_of_kind, int) is isinstance(stored, int)
+    assert COMPARISONS[sign_of_kind](stored, bound_of_kind) is COMPARISONS[sign](stored, bound)
+
+
+@pytest.mark.parametrize("typed", ["2147483647", "2147483648", "-9223372036854775808", "9007199254740993", "0.5", "1e300", "-1e300", "1e-320"])  # fmt: skip
+def test_numbers_of_any_size_are_alike_in_both(empty_catalogue: Location, typed: str) -> None:
+    names = ("Rows", "SliceThickness", "PixelSpacing", "SeriesNumber", "NumberOfStudyRelatedInstances")  # fmt: skip
+    asked = [selection([f"{name}{sign}{typed}"]) for name in names for sign in ("<", "<=", ">", ">=")]  # fmt: skip
+    claims = [
+        stated(rows=1, slice_thickness=9007199254740992.0, pixel_spacing="0.5\\9007199254740993", series_number=2147483647),
+        stated(patient_id="Q", study_instance_uid="1.5", series_instance_uid="1.5.1", sop_instance_uid="1.5.1.1", rows=-1, slice_thickness=0.5, pixel_spacing="-1e300\\1e-320", series_number=-2147483648),
+    ]  # fmt: skip
+    same_in_both(empty_catalogue, claims, asked)
+
+
 @pytest.mark.parametrize("count", [1, 49, 51, 5000])
-def test_any_number_of_values(empty_catalogue: Path, count: int) -> None:
+def test_any_number_of_values(empty_catalogue: Location, count: int) -> None:
     many = {
         "values": [f"PatientID=P{i}" for i in range(count)],
         "patterns": [f"PatientID=X{i}*" for i in range(count)] + ["PatientID=P?"],
@@ -298,7 +332,7 @@ HOSTILE = ["' OR 1=1 --", '"; DROP TABLE patient; --', "a'); DELETE FROM file; -
 
 
 @pytest.mark.parametrize("typed", HOSTILE, ids=[each[:12].encode("unicode_escape").decode() for each in HOSTILE])  # fmt: skip
-def test_hostile_values_are_values_or_refused(empty_catalogue: Path, typed: str) -> None:
+def test_hostile_values_are_values_or_refused(empty_catalogue: Location, typed: str) -> None:
     asked = []
     attributes = ("PatientID", "PatientName", "InstitutionAddress", "ImageType", "Rows", "SliceThickness", "PixelSpacing", "StudyDate", "StudyTime", "AcquisitionDateTime", "StudyInstanceUID", "ModalitiesInStudy", "NumberOfStudyRelatedInstances", "StudyDate+StudyTime")  # fmt: skip
     for keyword in attributes:

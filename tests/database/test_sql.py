@@ -1,4 +1,7 @@
-"""SQL of the user's own: it reads, within limits, and does nothing else."""
+"""SQL of the user's own: it reads, within limits, and does nothing else.
+
+What is PostgreSQL's own is in `test_sql_on_postgresql`.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,16 @@ from tests.database.stating import reading, stated, store
 
 
 @pytest.fixture
-def filled(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> Catalogue:
+def filled(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Catalogue:
     """A catalogue of one instance, with its folder as the current one."""
     store(catalogue, [reading("1", stated(image_type="A\\B"))])
-    monkeypatch.chdir(catalogue.path.parent)
+    monkeypatch.chdir(catalogue.path.parent if catalogue.path else tmp_path)
     return catalogue
+
+
+def files() -> set[str]:
+    """Return the files of the current folder that are not SQLite's own."""
+    return {path.name for path in Path.cwd().iterdir()} - {"catalogue.db", "catalogue.db-wal", "catalogue.db-shm"}  # fmt: skip
 
 
 def asked(
@@ -38,6 +46,7 @@ def asked(
         return columns, list(rows)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("sql", "parameters", "columns", "rows"),
     [
@@ -117,21 +126,15 @@ def test_what_may_be_asked(
         "SELECT 'open",
         "SELECT 1 \0",
         "SELECT '\udcff'",
-        "SELECT CAST(x'ff' AS TEXT)",
     ],
 )
 def test_what_is_refused_with_a_sentence(filled: Catalogue, sql: str) -> None:
-    before = (
-        tables.dump(filled.path),
-        {p.name for p in Path.cwd().iterdir()} - {"catalogue.db-wal", "catalogue.db-shm"},
-    )
+    before = tables.dump(filled)
     with pytest.raises(QueryError) as caught:
         asked(filled, sql)
     assert str(caught.value).endswith((".", "?"))
-    assert (
-        tables.dump(filled.path),
-        {p.name for p in Path.cwd().iterdir()} - {"catalogue.db-wal", "catalogue.db-shm"},
-    ) == before
+    assert tables.dump(filled) == before
+    assert files() == set()
 
 
 @pytest.mark.parametrize(
@@ -164,6 +167,7 @@ BOMBS = {
 }  # fmt: skip
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("sql", BOMBS.values(), ids=BOMBS)
 def test_what_is_too_large_is_refused(filled: Catalogue, sql: str) -> None:
     with pytest.raises(QueryError) as caught:
@@ -173,6 +177,7 @@ def test_what_is_too_large_is_refused(filled: Catalogue, sql: str) -> None:
     assert asked(filled, "SELECT count(*) FROM v_instance")[1] == [(1,)]
 
 
+@pytest.mark.sqlite
 def test_printf_makes_no_long_text(filled: Catalogue) -> None:
     """SQLite gives NULL for it, rather than an error."""
     assert asked(filled, "SELECT printf('%.*c', 20000000, 'x')")[1] == [(None,)]
@@ -186,6 +191,7 @@ ENDLESS = {
 }  # fmt: skip
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("sql", ENDLESS.values(), ids=ENDLESS)
 def test_what_takes_too_long_is_stopped(filled: Catalogue, sql: str) -> None:
     started = time.monotonic()
@@ -195,6 +201,7 @@ def test_what_takes_too_long_is_stopped(filled: Catalogue, sql: str) -> None:
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.sqlite
 def test_like_with_many_wildcards_is_no_bomb(filled: Catalogue) -> None:
     text = "hex(zeroblob(500000))"
     started = time.monotonic()
@@ -214,6 +221,7 @@ def test_rows_come_as_they_are_found(filled: Catalogue) -> None:
         assert [next(rows) for _ in range(3)] == [(1,), (2,), (3,)]
 
 
+@pytest.mark.sqlite
 def test_a_full_temporary_folder_stops_a_query(
     filled: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +231,7 @@ def test_a_full_temporary_folder_stops_a_query(
         asked(filled, NUMBERS + "SELECT max(i) FROM n", limit_s=20)
 
 
+@pytest.mark.sqlite
 def test_the_watchdog_gives_up_where_sqlite_does_not_come_back(
     filled: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +256,7 @@ def test_the_watchdog_gives_up_where_sqlite_does_not_come_back(
 # -- values ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("sql", "cell"),
     [
@@ -282,6 +292,7 @@ def test_a_parameter_that_is_no_text_is_refused(filled: Catalogue) -> None:
 # -- full text ------------------------------------------------------------------------------------
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "sql",
     [
@@ -295,6 +306,7 @@ def test_full_text_can_be_asked(filled: Catalogue, sql: str) -> None:
     assert asked(filled, sql)[1] == [(1,)]
 
 
+@pytest.mark.sqlite
 def test_full_text_can_be_asked_after_others_changed_the_schema(filled: Catalogue) -> None:
     """SQLite then declares its virtual tables anew, under the authorizer."""
     with filled.read() as connection:
@@ -306,6 +318,7 @@ def test_full_text_can_be_asked_after_others_changed_the_schema(filled: Catalogu
         assert connection.execute(ask).scalar() == 1
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "command", ["optimize", "rebuild", "delete-all", "integrity-check", "merge"]
 )
@@ -313,6 +326,13 @@ def test_commands_of_full_text_tables_are_refused(filled: Catalogue, command: st
     with pytest.raises(StatementError, match="INSERT is refused"):
         asked(filled, f"INSERT INTO patient_words (patient_words) VALUES ('{command}')")
     assert asked(filled, "SELECT count(*) FROM patient_words WHERE words MATCH 'doe'")[1] == [(1,)]
+
+
+@pytest.mark.parametrize("words", ["doe", "do* jane", "JANE", "jan*"])
+def test_words_can_be_asked_in_the_same_way_everywhere(filled: Catalogue, words: str) -> None:
+    sql = "SELECT rowid FROM patient_words(:words)"
+    assert asked(filled, sql, {"words": words}) == (("rowid",), [(1,)])
+    assert asked(filled, sql, {"words": "nobody"})[1] == []
 
 
 # -- more that is refused -------------------------------------------------------------------------
@@ -362,13 +382,13 @@ def test_commands_of_full_text_tables_are_refused(filled: Catalogue, command: st
     ],
 )
 def test_tricks_are_refused(filled: Catalogue, sql: str) -> None:
-    before = tables.dump(filled.path)
+    before = tables.dump(filled)
     with pytest.raises(StatementError) as caught:
         asked(filled, sql)
     assert caught.value.exit_code == 2
     assert str(caught.value).endswith((".", "?"))
-    assert tables.dump(filled.path) == before
-    assert {path.name for path in Path.cwd().iterdir()} <= {"catalogue.db", "catalogue.db-wal", "catalogue.db-shm"}  # fmt: skip
+    assert tables.dump(filled) == before
+    assert files() == set()
 
 
 # -- sentences ------------------------------------------------------------------------------------
@@ -387,7 +407,6 @@ def test_tricks_are_refused(filled: Catalogue, sql: str) -> None:
         ("SELECT * FROM v_studie", "no table or view v_studie (line 1, column 15). Did you mean v_study?"),
         ("SELECT * FROM instances", "Did you mean instance?"),
         ("SELECT * FROM wardrobe", "There are the views v_file, v_instance, v_patient, v_series and v_study"),
-        ("SELECT year(StudyDate) FROM v_study", "no function year (line 1, column 8). In SQLite, dates are text: substr(StudyDate, 1, 4)"),
         ("SELEC 1", "at 'SELEC' (line 1, column 1). Did you mean SELECT for SELEC?"),
         ("SELECT * FORM v_study", "at 'FORM' (line 1, column 10). Did you mean FROM for FORM?"),
         ("SELECT 1, 2 FROM v_study WHRE PatientID = 'x' AND 1, 2", "Did you mean WHERE for WHRE?"),
@@ -398,13 +417,8 @@ def test_tricks_are_refused(filled: Catalogue, sql: str) -> None:
         ("SELECT (1", "ends too early"),
         ("SELECT :name", "-p name=VALUE"),
         ("SELECT ?", "Write :name instead"),
-        ("SELECT Modality FROM v_series a JOIN v_series b", "Several tables have the column Modality."),
         ("SELECT 1; SELECT 2", "more than one statement"),
         ("/* only */ -- comments\n;", "There is no SQL to run"),
-        ("SELECT 1 FROM patient_words WHERE words MATCH 'a AND'", "The text of MATCH cannot be understood"),
-        ("SELECT json_extract('{', '$.a')", "A value is no JSON"),
-        ("SELECT CAST(x'ff' AS TEXT) AS y", "The column y holds bytes that are no UTF-8 text"),
-        ("SELECT load_extension('x')", "load_extension is refused"),
         ("delete from file", "DELETE is refused"),
         ("PRAGMA journal_mode = delete", "PRAGMA is refused"),
     ],
@@ -412,6 +426,25 @@ def test_tricks_are_refused(filled: Catalogue, sql: str) -> None:
 def test_a_slip_is_told_with_its_place_and_what_to_do(
     filled: Catalogue, sql: str, said: str
 ) -> None:
+    with pytest.raises(StatementError) as caught:
+        asked(filled, sql)
+    assert said in str(caught.value)
+    assert "sqlite" not in str(caught.value)
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("SELECT year(StudyDate) FROM v_study", "no function year (line 1, column 8). In SQLite, dates are text: substr(StudyDate, 1, 4)"),
+        ("SELECT Modality FROM v_series a JOIN v_series b", "Several tables have the column Modality."),
+        ("SELECT 1 FROM patient_words WHERE words MATCH 'a AND'", "The text of MATCH cannot be understood"),
+        ("SELECT json_extract('{', '$.a')", "A value is no JSON"),
+        ("SELECT CAST(x'ff' AS TEXT) AS y", "The column y holds bytes that are no UTF-8 text"),
+        ("SELECT load_extension('x')", "load_extension is refused"),
+    ],
+)  # fmt: skip
+def test_a_slip_in_the_sql_of_sqlite_is_told(filled: Catalogue, sql: str, said: str) -> None:
     with pytest.raises(StatementError) as caught:
         asked(filled, sql)
     assert said in str(caught.value)
@@ -428,6 +461,7 @@ def test_any_text_is_answered_or_told_wrong(filled: Catalogue, sql: str) -> None
 # -- names ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.sqlite
 def test_relations_are_views_first_and_none_of_sqlite_own(filled: Catalogue) -> None:
     known = relations(filled)
     assert list(known)[:5] == ["v_file", "v_instance", "v_patient", "v_series", "v_study"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from catalog.attributes import BY_KEYWORD
 from catalog.entities import Claims, Instance, Patient, Series, Study
 from catalog.errors import SelectionError
-from catalog.normal_forms import normal
+from catalog.normal_forms import indexed, normal
 from catalog.query.naming import attribute_named
 from catalog.query.parse import key_terms, selection, term
 from catalog.query.values import matcher
@@ -362,3 +362,15 @@ def test_whatever_is_typed_has_a_meaning_or_a_sentence(keyword: str, typed: str)
         assert keyword in str(exc)  # noqa: PT017
     else:
         assert isinstance(found.accepts("x"), bool)
+
+
+def test_what_is_too_long_for_an_index_is_found_by_all_of_it() -> None:
+    whole = "P" + "1" * 5000
+    kept = indexed(whole)
+    (term,) = selection([f"PatientID={whole}"]).terms
+    assert term.accepts(kept)
+    assert not term.accepts(indexed(whole + "1"))
+    (term,) = selection([f"StudyInstanceUID=1.{'2' * 600}"]).terms
+    assert term.accepts(indexed(f"1.{'2' * 600}"))
+    (term,) = selection([f"StudyDescription={whole}"]).terms
+    assert term.accepts(whole)
