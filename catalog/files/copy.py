@@ -6,19 +6,24 @@ import errno
 import hashlib
 import io
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple, cast
 
 from catalog.errors import ExportError, SourceChanged
 from catalog.files.opening import Opened, Opening, open_plain
 from catalog.files.paths import on_disk, split_member
-from catalog.files.writing import PARTIAL_SUFFIX, removed_on_failure, writing_to
+from catalog.files.writing import PARTIAL_SUFFIX, removed_on_failure, write_error, writing_to
 
 CHUNK_BYTES = 256 << 10
 """Stays in the processor's cache between being read, digested and written."""
+
+AT_ONCE_BYTES = 1 << 20
+"""Files up to this are read by one call and written by another, and never read again."""
 
 Link = Literal["hard", "symbolic", "reflink"]
 
@@ -28,6 +33,10 @@ _cannot_clone: set[tuple[int, int]] = set()
 """Pairs of file systems between which blocks cannot be shared, as was found out."""
 
 _of_thread = threading.local()
+
+# A pipe in the place of a source must not make us wait for somebody who writes into it.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 
 
 class Copied(NamedTuple):
@@ -66,7 +75,8 @@ def copy_opened(
     """Copy what `opening` gives, as `copy` does; it may be a member of an archive.
 
     The modification time of a member is that of its archive. Where the file system can share
-    blocks between files, source and copy share them, and the digest is read from the copy.
+    blocks between files, source and copy share them, and the digest is read from the copy. Small
+    files are in memory from their first byte to their last; what `check` reads is what is written.
 
     Parameters
     ----------
@@ -78,14 +88,21 @@ def copy_opened(
     SourceChanged, MediaFull, ExportError
         As `copy`.
     """
-    partial = f"{target}{PARTIAL_SUFFIX}"  # text: making Path objects takes longer than the checks
+    if not must_share and isinstance(opening, Opening):
+        path = opening.local_path
+        copied = None if path is None else _copied_at_once(path, str(target), check)
+        if copied is not None:
+            return copied
+    unfinished = (
+        f"{target}{PARTIAL_SUFFIX}"  # text: making Path objects takes longer than the checks
+    )
     with ExitStack() as stack:
         source = _entered(stack, opening)
         digest = hashlib.sha256()
         with writing_to(target):
             # Unbuffered: a full disk is noticed by write(), never by a later close().
-            opened_copy = io.FileIO(partial, "w+b")
-        with removed_on_failure(partial), opened_copy as writer:
+            opened_copy = io.FileIO(unfinished, "w+b")
+        with removed_on_failure(unfinished), opened_copy as writer:
             if _is_cloned(source.stream, writer, target):
                 with writing_to(target):
                     size = sum(map(len, _digested(writer, digest)))
@@ -98,16 +115,101 @@ def copy_opened(
                 for chunk in _digested(source.stream, digest):
                     size += len(chunk)
                     with writing_to(target):
-                        _write_all(writer, chunk)
+                        _write_all(writer.write, chunk)
             if not source.is_as_before(size):
                 raise SourceChanged("the source changed while it was copied")
             writer.seek(0)
             check(cast(BinaryIO, writer), size)
             with writing_to(target):
                 os.utime(writer.fileno(), ns=(source.atime_ns, source.mtime_ns))
-        with removed_on_failure(partial), writing_to(target):
-            os.replace(partial, target)  # noqa: PTH105 - as above
+        with removed_on_failure(unfinished), writing_to(target):
+            os.replace(unfinished, target)  # noqa: PTH105 - as above
     return Copied(size, digest.hexdigest())
+
+
+def _copied_at_once(
+    source: str, target: str, check: Callable[[BinaryIO, int], None]
+) -> Copied | None:
+    """Copy a small file; `None`, with nothing done, if it is to be copied as any other.
+
+    The bytes are digested, checked and written from memory, so a copy takes a third of the calls.
+    """
+    whole = read_at_once(source, AT_ONCE_BYTES, lambda device: _is_without_clones(device, target))
+    if whole is None:
+        return None
+    data, status = whole
+    digest = hashlib.sha256(data).hexdigest()
+    check(io.BytesIO(data), len(data))
+    _write_at_once(data, target, status)
+    return Copied(len(data), digest)
+
+
+def read_at_once(
+    path: str, most_bytes: int, is_wanted: Callable[[int], bool] = lambda device: True
+) -> tuple[bytes, os.stat_result] | None:
+    """Return all of a file, with its status; `None` if it is longer, no file, or cannot be read so.
+
+    Parameters
+    ----------
+    is_wanted:
+        Asked with the file's device before it is read.
+
+    Raises
+    ------
+    SourceChanged
+        If it changed while it was read.
+    """
+    try:
+        fd = os.open(path, _READ)
+    except OSError:
+        return None  # which whoever opens it anew tells
+    try:
+        before = os.fstat(fd)
+        size = before.st_size
+        if size > most_bytes or not stat.S_ISREG(before.st_mode) or not is_wanted(before.st_dev):
+            return None
+        data = os.read(fd, size + 1)
+        after = os.fstat(fd)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    if (len(data), after.st_size, after.st_mtime_ns) != (size, size, before.st_mtime_ns):
+        raise SourceChanged("the source changed while it was copied")
+    return data, before
+
+
+def _write_at_once(data: bytes, target: str, dated: os.stat_result) -> None:
+    """Make the file `target` with the times of `dated`; it is whole, or not there."""
+    unfinished = target + PARTIAL_SUFFIX
+    fd = -1
+    try:
+        try:
+            fd = os.open(unfinished, _WRITE, 0o666)
+            _write_all(partial(os.write, fd), data)
+            os.utime(fd, ns=(dated.st_atime_ns, dated.st_mtime_ns))
+        finally:
+            if fd >= 0:
+                os.close(fd)
+        os.replace(unfinished, target)  # noqa: PTH105 - as above
+    except BaseException as exc:
+        if fd >= 0:
+            with suppress(OSError):  # a medium that was pulled must not hide the first error
+                os.unlink(unfinished)  # noqa: PTH108 - as above
+        if isinstance(exc, OSError):
+            raise write_error(exc, target) from exc
+        raise
+
+
+def _is_without_clones(device: int, target: str) -> bool:
+    """Return whether it is known that blocks of files of `device` cannot be shared with `target`."""
+    if os.name == "nt":
+        return True
+    folder = os.path.dirname(target)  # noqa: PTH120 - as above
+    last = getattr(_of_thread, "folder", None)
+    if last is None or last[0] != folder:
+        last = _of_thread.folder = folder, os.stat(folder).st_dev  # noqa: PTH116
+    return (device, last[1]) in _cannot_clone
 
 
 def link_opened(
@@ -131,17 +233,17 @@ def link_opened(
         return copy_opened(opening, target, check, must_share=True)
     target = Path(target)
     path = os.path.realpath(on_disk(opening.source.root, opening.source.path))
-    partial = Path(f"{target}{PARTIAL_SUFFIX}")
+    unfinished = Path(f"{target}{PARTIAL_SUFFIX}")
     with ExitStack() as stack:
         source = _entered(stack, opening)
         digest = hashlib.sha256()
-        with removed_on_failure(partial):
+        with removed_on_failure(unfinished):
             try:
-                partial.unlink(missing_ok=True)  # of an export that was killed
+                unfinished.unlink(missing_ok=True)  # of an export that was killed
                 if link == "hard":
-                    os.link(path, partial)
+                    os.link(path, unfinished)
                 else:
-                    partial.symlink_to(path)
+                    unfinished.symlink_to(path)
             except OSError as exc:
                 if exc.errno in (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
                     raise ExportError(
@@ -150,7 +252,7 @@ def link_opened(
                 with writing_to(target):
                     raise
             # What was opened is what is linked, or another file took its place in between.
-            with _reading(partial) as linked:
+            with _reading(unfinished) as linked:
                 size = sum(map(len, _digested(linked, digest)))
                 if not source.is_as_before(size) or not os.path.samestat(
                     os.fstat(linked.fileno()), os.fstat(source.stream.fileno())
@@ -159,7 +261,7 @@ def link_opened(
                 linked.seek(0)
                 check(linked, size)
             with writing_to(target):
-                partial.replace(target)
+                unfinished.replace(target)
     return Copied(size, digest.hexdigest())
 
 
@@ -200,10 +302,10 @@ def _is_cloned(source: BinaryIO, writer: io.FileIO, target: Path | str) -> bool:
     return True
 
 
-def _write_all(writer: io.FileIO, chunk: memoryview | bytes) -> None:
-    written = writer.write(chunk)
+def _write_all(write: Callable[[memoryview | bytes], int], chunk: memoryview | bytes) -> None:
+    written = write(chunk)
     while written < len(chunk):
-        written += writer.write(chunk[written:])
+        written += write(chunk[written:])
 
 
 def _digested(reader: BinaryIO | io.FileIO, digest: hashlib._Hash) -> Iterator[memoryview | bytes]:

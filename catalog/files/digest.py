@@ -24,8 +24,8 @@ def digest(path: str) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def digest_of(source: Source, opener: Opener) -> str:
-    """Return the SHA-256, in hexadecimal, of a file in a folder or in an archive.
+def digest_of(source: Source, opener: Opener, mtime_ns: int | None = None) -> str:
+    """Return the SHA-256, in hexadecimal, of a file in a folder or in an archive; `mtime_ns` as for `Opener.open`.
 
     Raises
     ------
@@ -34,6 +34,6 @@ def digest_of(source: Source, opener: Opener) -> str:
     """
     import hashlib
 
-    with opener.open(source) as opened:
+    with opener.open(source, mtime_ns) as opened:
         stream = cast("hashlib._FileDigestFileObj", opened.stream)
         return hashlib.file_digest(stream, "sha256").hexdigest()

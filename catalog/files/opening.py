@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from catalog.errors import ArchiveError
 from catalog.files.archives import Archive, format_of, head_bytes, opened
 from catalog.files.members import Member
-from catalog.files.paths import on_disk, split_member
+from catalog.files.paths import SEPARATOR, on_disk, split_member
+from catalog.files.urls import is_url
+
+if TYPE_CHECKING:
+    from catalog.files.remote import RemoteFile
 
 OPEN_ARCHIVES = 4
 """How many archives an `Opener` keeps open."""
@@ -52,11 +57,19 @@ class Opened:
 class Opening(AbstractContextManager[Opened]):
     """A file that can be opened by `with`, also more than once: each time anew."""
 
-    __slots__ = ("_open", "opener", "source")
+    __slots__ = ("_open", "mtime_ns", "opener", "source")
 
-    def __init__(self, opener: Opener, source: Source) -> None:
-        self.opener, self.source = opener, source
+    def __init__(self, opener: Opener, source: Source, mtime_ns: int | None = None) -> None:
+        self.opener, self.source, self.mtime_ns = opener, source, mtime_ns
         self._open: AbstractContextManager[Opened] | None = None
+
+    @property
+    def local_path(self) -> str | None:
+        """The file system's path of a file that lies in a folder; `None` if it is not one."""
+        root, path = self.source
+        if is_url(root) or (SEPARATOR in path and split_member(path)):
+            return None
+        return on_disk(root, path)
 
     def __enter__(self) -> Opened:
         """Return the file, open for reading.
@@ -66,7 +79,7 @@ class Opening(AbstractContextManager[Opened]):
         OSError
             As `Opener.open` says.
         """
-        opening = self.opener.opened(self.source)
+        opening = self.opener.opened(self.source, self.mtime_ns)
         opened_file = opening.__enter__()
         self._open = opening
         return opened_file
@@ -87,10 +100,18 @@ class Opener:
     """Opens files one after the other; archives stay open in between, and are listed once.
 
     One member of an archive can be read at a time. Use it in a `with` block.
+
+    Parameters
+    ----------
+    whole:
+        Files will be read to their ends, so that of storage behind a URL as much is asked for at
+        once as possible; `False`: little of each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool = True) -> None:
         self._archives: OrderedDict[str, tuple[BinaryIO, os.stat_result, Archive]] = OrderedDict()
+        self._remote: OrderedDict[str, tuple[RemoteFile, Archive]] = OrderedDict()
+        self._whole = whole
 
     def __enter__(self) -> Opener:
         """Return itself."""
@@ -107,11 +128,17 @@ class Opener:
 
     def close(self) -> None:
         """Close all archives; what is opened later opens them again."""
+        self._remote.clear()
         while self._archives:
             self._close(next(iter(self._archives)))
 
-    def open(self, source: Source) -> Opening:
+    def open(self, source: Source, mtime_ns: int | None = None) -> Opening:
         """Return the file for a `with` block, which gives it open for reading.
+
+        Parameters
+        ----------
+        mtime_ns:
+            That of its row: of storage behind a URL no other version of it is opened.
 
         Raises
         ------
@@ -119,11 +146,11 @@ class Opener:
             When the block begins, if it, or its archive, cannot be opened; an `ArchiveError` if
             the archive has no such member or the member cannot be read.
         """
-        return Opening(self, source)
+        return Opening(self, source, mtime_ns)
 
     @contextmanager
-    def opened(self, source: Source) -> Iterator[Opened]:
-        """Give the file, open for reading, once.
+    def opened(self, source: Source, mtime_ns: int | None = None) -> Iterator[Opened]:
+        """Give the file, open for reading, once; `mtime_ns` as for `open`.
 
         Raises
         ------
@@ -132,6 +159,10 @@ class Opener:
             member or the member cannot be read.
         """
         inside = split_member(source.path)
+        if is_url(source.root):
+            with self._opened_remote(source, inside, mtime_ns) as file_behind_url:
+                yield file_behind_url
+            return
         if inside is None:
             with open_plain(on_disk(source.root, source.path)) as file_in_folder:
                 yield file_in_folder
@@ -153,8 +184,47 @@ class Opener:
 
     def listed(self, source: Source) -> tuple[dict[str, Member], str]:
         """Return the members as `listing` does, and why they are not all; `''` if they are."""
-        _, _, archive = self._archive(on_disk(source.root, source.path), source.path)
+        if is_url(source.root):
+            archive = self._remote_archive(source.root, source.path, None)[1]
+        else:
+            _, _, archive = self._archive(on_disk(source.root, source.path), source.path)
         return archive.listing(), archive.error
+
+    @contextmanager
+    def _opened_remote(
+        self, source: Source, inside: tuple[str, str] | None, mtime_ns: int | None
+    ) -> Iterator[RemoteFile]:
+        if inside is None:
+            from catalog.files.store import remote_store
+
+            file = remote_store(source.root).open_now(source.path, whole=self._whole)
+            _check_version(file, mtime_ns)
+            yield file
+            return
+        file, archive = self._remote_archive(source.root, inside[0], mtime_ns)
+        with archive.open(inside[1]) as stream:
+            yield file.member(cast(BinaryIO, stream))
+
+    def _remote_archive(
+        self, root: str, path: str, mtime_ns: int | None
+    ) -> tuple[RemoteFile, Archive]:
+        """Return an archive behind a URL; reading it fails where it has been replaced meanwhile."""
+        from catalog.files.store import remote_store
+
+        full = f"{root}/{path}"
+        if full not in self._remote:
+            file = remote_store(root).open_now(path, whole=False)
+            _check_version(file, mtime_ns)
+            name = path.rpartition("/")[2]
+            kind = format_of(name, first_bytes(file.stream, head_bytes(name)))
+            if kind is None:
+                raise ArchiveError("it is no archive any more")
+            archive = opened(file.stream, file.stat.size_bytes, name, kind, remembers=True)
+            while len(self._remote) >= OPEN_ARCHIVES:
+                self._remote.popitem(last=False)
+            self._remote[full] = file, archive
+        self._remote.move_to_end(full)
+        return self._remote[full]
 
     def _archive(self, path: str, text: str) -> tuple[BinaryIO, os.stat_result, Archive]:
         """Return the archive at `path`, opened again if another file lies there now."""
@@ -181,6 +251,20 @@ class Opener:
 
     def _close(self, path: str) -> None:
         self._archives.pop(path)[0].close()
+
+
+def _check_version(file: RemoteFile, mtime_ns: int | None) -> None:
+    """Refuse a file behind a URL that is another than the one that was indexed."""
+    if mtime_ns not in (None, file.stat.mtime_ns):
+        raise OSError(errno.ESTALE, "it was replaced since it was indexed; index it again")
+
+
+def first_bytes(stream: BinaryIO, count: int) -> bytes:
+    """Return up to `count` bytes that come next, fewer only at the end."""
+    data = b""
+    while len(data) < count and (more := stream.read(count - len(data))):
+        data += more
+    return data
 
 
 def _version(status: os.stat_result) -> tuple[int, ...]:

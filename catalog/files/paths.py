@@ -19,6 +19,8 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+from catalog.errors import PathError
+
 ARCHIVE_SUFFIXES = (
     ".zip",
     ".iso",
@@ -83,11 +85,14 @@ def absolute_text(path: str | os.PathLike[str]) -> str:
 
 def on_disk(root: str, path: str) -> str:
     """Return the file system path of the file `path` below `root`, both in text form."""
-    return _folder(root) + from_text(path) if path else from_text(root)
+    return _folder(root) + from_text(path) if path else from_text(_folder(root) and root)
 
 
 @lru_cache(maxsize=16)
 def _folder(root: str) -> str:
+    if "://" in root and not os.path.isabs(root):  # noqa: PTH117
+        # Joined with a key such as `../x` it would be a path of this machine.
+        raise PathError(f"{root} is a URL, and this works on files of this machine only.")
     return os.path.join(from_text(root), "")  # noqa: PTH118
 
 

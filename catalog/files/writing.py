@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -109,6 +110,12 @@ def sync_all(folder: Path, written: Iterable[Path | str]) -> None:
             os.close(handle)
 
 
+def syncs_at_once() -> bool:
+    """Return whether `sync_all` needs no list of the files."""
+    return _syncfs() is not None
+
+
+@cache
 def _syncfs() -> Callable[[int], None] | None:
     """Return Linux's `syncfs` (it reports errors of writing since 5.8), `None` elsewhere."""
     if not sys.platform.startswith("linux"):

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from catalog.indexing.counting import Counts, Settings
+    from catalog.indexing.executing import Executor
     from catalog.indexing.journey import index, index_changes
-    from catalog.indexing.pool import Workers
+    from catalog.indexing.pool import executor
     from catalog.indexing.pruning import newly_gone, plan, prunable, prune
     from catalog.indexing.stopping import Interrupted, Stop
     from catalog.indexing.watching import Watched, Watching, watch
 
 _HOMES = {
     "counting": ("Counts", "Settings"),
+    "executing": ("Executor",),
     "journey": ("index", "index_changes"),
-    "pool": ("Workers",),
+    "pool": ("executor",),
     "pruning": ("newly_gone", "plan", "prunable", "prune"),
     "stopping": ("Interrupted", "Stop"),
     "watching": ("Watched", "Watching", "watch"),
@@ -26,12 +28,13 @@ _HOMES = {
 
 __all__ = [
     "Counts",
+    "Executor",
     "Interrupted",
     "Settings",
     "Stop",
     "Watched",
     "Watching",
-    "Workers",
+    "executor",
     "index",
     "index_changes",
     "newly_gone",

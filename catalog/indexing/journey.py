@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 from catalog.database import roots, runs, stored_files
-from catalog.database.catalogue import Catalogue
-from catalog.errors import PathError
+from catalog.database.catalogue import Catalogue, Connection
 from catalog.events import Finished, Listener, Started, ignore
-from catalog.files.paths import absolute_text, from_text
+from catalog.files.paths import from_text
+from catalog.files.store import Standing, standing
+from catalog.files.urls import Where
 from catalog.files.walk import walk_runs_at
 from catalog.indexing.counting import Counts, Settings
+from catalog.indexing.executing import Executor
 from catalog.indexing.one_run import STAGE, Means, OneRun
-from catalog.indexing.pool import Workers
+from catalog.indexing.pool import executor as new_executor
 from catalog.indexing.stopping import Interrupted, Stop
+
+MANY_FILES = 10_000
+"""After so many new files the database looks at what it holds."""
 
 
 def index(
     catalogue: Catalogue,
-    paths: Sequence[Path],
+    paths: Sequence[Where],
     settings: Settings,
     arguments: str = "",
     total: int | None = None,
     listener: Listener = ignore,
     stop: Stop | None = None,
-    workers: Workers | None = None,
+    executor: Executor | None = None,
 ) -> Counts:
     """Bring the catalogue in step with what lies at `paths`; return what was met and done.
 
@@ -43,26 +46,31 @@ def index(
         How many entries to expect, for progress; `None` if not known.
     stop:
         What a signal handler asks to stop by; the batch that is under way is finished then.
-    workers:
-        Who reads; if `None`, workers are made and ended here.
+    executor:
+        Who reads; if `None`, `settings.jobs` processes that are started and ended here.
 
     Raises
     ------
     PathError
         If a path does not exist or cannot be listed; then nothing was changed.
+    StorageError
+        If storage behind a URL cannot be reached or used, or its listing broke off; what was read
+        before has been stored, and nothing is marked missing.
     CatalogueBusy
         If another process is writing, and does not end in time.
+    ExecutorError
+        If nobody is left to read; what was read before has been stored.
     Interrupted
         After Ctrl-C, when what was read so far has been stored.
     """
-    for path in paths:
-        check_path(path)
+    stands = [standing(path) for path in paths]
 
     def work(journey: OneRun) -> None:
-        journey.run(_places(catalogue, paths), total)
+        journey.run(_places(catalogue, stands), total)
 
-    means = Means(settings, listener, stop or Stop(), workers)
-    return _recorded(catalogue, means, arguments, work, total)
+    means = Means(settings, listener, stop or Stop(), executor)
+    held = {stands_so.folder for stands_so in stands}
+    return _recorded(catalogue, means, arguments, work, total, held)
 
 
 def index_changes(
@@ -73,6 +81,7 @@ def index_changes(
     unsettled: Collection[str] = (),
     listener: Listener = ignore,
     stop: Stop | None = None,
+    executor: Executor | None = None,
 ) -> Counts | None:
     """Bring the catalogue in step with what lies at `paths`, or does not lie there any more.
 
@@ -87,12 +96,11 @@ def index_changes(
 
     Raises
     ------
-    CatalogueBusy, Interrupted
+    CatalogueBusy, ExecutorError, Interrupted
         As `index` does.
     """
 
-    with catalogue.read() as connection:
-        found = [roots.place_of(connection, path) for path in paths]
+    found = catalogue.ask(lambda connection: [roots.place_of(connection, path) for path in paths])
     places = [place for place in found if place and _matters(catalogue, place, settings, unsettled)]
     if not places:
         return None
@@ -101,8 +109,8 @@ def index_changes(
         journey.take_changes_only(unsettled)
         journey.run(_outermost(places), None)
 
-    means = Means(settings, listener, stop or Stop())
-    return _recorded(catalogue, means, arguments, work, None)
+    means = Means(settings, listener, stop or Stop(), executor)
+    return _recorded(catalogue, means, arguments, work, None, {place.root_path for place in places})
 
 
 def _matters(
@@ -125,55 +133,46 @@ def _recorded(
     arguments: str,
     work: Callable[[OneRun], None],
     total: int | None,
+    held: Collection[str],
 ) -> Counts:
-    """Do the work as a run, as the only writer."""
+    """Do the work as a run, as the only writer of what lies in the folders `held`."""
     with ExitStack() as stack:
         with means.stop.opened():  # waiting for another writer may take long
-            stack.enter_context(catalogue.writer_lock())
+            stack.enter_context(catalogue.writer_lock(held))
         catalogue.mark_dead_runs()
         since = runs.last_done(catalogue, "index")
         with runs.recorded(catalogue, "index", arguments) as run:
-            team = means.workers or Workers(means.settings.jobs)
-            journey = OneRun(catalogue, means, run.ref, team)
+            executor = means.executor or new_executor(means.settings.jobs)
+            journey = OneRun(catalogue, means, run.ref, executor)
             run.counts = journey.counts.as_dict
             means.listener(Started(STAGE, total, "files"))
             try:
                 work(journey)
                 journey.join_moved(since)
+                if journey.counts.done["new"] >= MANY_FILES:
+                    catalogue.note_growth()
             except KeyboardInterrupt as exc:
                 raise Interrupted(journey.counts.files, journey.last_stored) from exc
             finally:
-                if means.workers is None:
-                    team.close()
+                if means.executor is None:
+                    executor.close()
                 means.listener(Finished(STAGE, journey.counts.files))
     return journey.counts
 
 
-def check_path(path: Path) -> None:
-    """Raise `PathError` if `path` does not exist or is a folder that cannot be listed."""
-    try:
-        path.stat()
-    except OSError as exc:
-        raise PathError(f"{path} cannot be indexed: {exc.strerror}.") from exc
-    try:
-        if path.is_dir():
-            os.scandir(path).close()
-    except OSError as exc:
-        raise PathError(f"{path} cannot be listed: {exc.strerror}.") from exc
-
-
-def _places(catalogue: Catalogue, paths: Sequence[Path]) -> list[roots.Place]:
-    """Return the places of `paths`, making roots where there are none; none lies within another.
+def _places(catalogue: Catalogue, stands: Sequence[Standing]) -> list[roots.Place]:
+    """Return the places of what stands so, making roots where there are none; none lies within another.
 
     The root of a file is its folder. Places are looked up when all roots stand, because a root
     that is made can take in one that was made before it.
     """
-    with catalogue.write() as connection:
-        for path in paths:
-            folder = path if path.is_dir() else Path(os.path.realpath(path)).parent
-            roots.place_for(connection, absolute_text(folder))
-        found = [roots.place_of(connection, absolute_text(path)) for path in paths]
-    return _outermost([place for place in found if place is not None])
+
+    def stand(connection: Connection) -> list[roots.Place | None]:
+        for stands_so in stands:
+            roots.place_for(connection, stands_so.folder)
+        return [roots.place_of(connection, stands_so.text) for stands_so in stands]
+
+    return _outermost([place for place in catalogue.store(stand) if place is not None])
 
 
 def _in_folder_order(place: roots.Place) -> tuple[int, list[str]]:

@@ -52,10 +52,11 @@ def read_archive(
                 if kind is None:
                     return [reader.read(root, path)]
                 own = StoredFile(path, before.st_size, before.st_mtime_ns, Status.ARCHIVE)
+                readings = read_members(
+                    reader, file, own, kind, looks_into=looks_into, with_digest=with_digest
+                )
                 if not looks_into:
-                    left_alone = own._replace(status=Status.NOT_FOLLOWED, error=NOT_LOOKED_INTO)
-                    return [Reading(left_alone, None)]
-                readings = _Reader(reader, own, with_digest).read(file, kind)
+                    return readings
                 after = os.fstat(file.fileno())
         except OSError as exc:
             error = f"cannot be read: {exc.strerror}"
@@ -63,13 +64,46 @@ def read_archive(
         if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
             break
         if attempt == 2:
-            message = (
-                "The archive changed while it was read. It will be read again by the next run."
-            )
-            finding = Finding("changed-while-read", Severity.WARNING, message)
-            readings = [r._replace(file=r.file._replace(digest=None)) for r in readings]
-            readings[-1] = readings[-1]._replace(findings=(*readings[-1].findings, finding))
+            readings = changed_while_read(readings, ARCHIVE_CHANGED)
     return readings
+
+
+def read_members(
+    reader: HeaderReader,
+    file: BinaryIO,
+    own: StoredFile,
+    kind: Format,
+    *,
+    looks_into: bool,
+    with_digest: bool,
+) -> list[Reading]:
+    """Return the readings of the members of the archive in `file`, and of the archive itself last.
+
+    `own` is the archive's row if all goes well; it alone is returned if nobody looks into it.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read; what is wrong with the archive in it is told by the readings.
+    """
+    if not looks_into:
+        left_alone = own._replace(status=Status.NOT_FOLLOWED, error=NOT_LOOKED_INTO)
+        return [Reading(left_alone, None)]
+    return _Reader(reader, own, with_digest).read(file, kind)
+
+
+ARCHIVE_CHANGED = Finding(
+    "changed-while-read",
+    Severity.WARNING,
+    "The archive changed while it was read. It will be read again by the next run.",
+)
+
+
+def changed_while_read(readings: list[Reading], finding: Finding) -> list[Reading]:
+    """Return the readings of one file without digests, as it changed, the last with that finding."""
+    without = [r._replace(file=r.file._replace(digest=None)) for r in readings]
+    without[-1] = without[-1]._replace(findings=(*without[-1].findings, finding))
+    return without
 
 
 class _Reader:

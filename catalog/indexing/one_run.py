@@ -5,22 +5,24 @@ from __future__ import annotations
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 
 from catalog.database import attribute_sets, roots, runs, stored_files
-from catalog.database.catalogue import Catalogue
+from catalog.database.catalogue import Catalogue, Connection
 from catalog.database.stored_files import KnownFile
 from catalog.database.upsert import RowWriter
 from catalog.dicom.claims import wanted
 from catalog.entities import Reading, Status, StoredFile
 from catalog.events import Listener, Noticed, Progress
-from catalog.files.paths import SEPARATOR, absolute_text, from_text, is_archive_name, is_single_file
-from catalog.files.walk import Entry, Kind, walk_runs, walk_runs_at
+from catalog.files.paths import SEPARATOR, absolute_text, is_archive_name, is_single_file
+from catalog.files.store import store_at
+from catalog.files.walk import Entry, Kind
 from catalog.findings import Finding, Severity
 from catalog.indexing.counting import Counts, Settings
+from catalog.indexing.executing import CHUNK_FILES, Chunk, Executor
 from catalog.indexing.known_members import KnownMembers
 from catalog.indexing.known_rows import KnownRows
-from catalog.indexing.pool import CHUNK_FILES, Chunk, Workers
 from catalog.indexing.proving import Proof
 from catalog.indexing.reading import How
 from catalog.indexing.stopping import Stop
@@ -34,6 +36,9 @@ BATCH_S = 1.0
 costs something, and what was not stored is read again after a kill."""
 
 MOST_FILES = 5000
+
+LEAST_REQUESTS, MOST_REQUESTS = 4, 32
+"""How many files behind a URL a process asks for at a time; the fewer the more processes there are."""
 
 STAGE = "Indexing"
 
@@ -60,13 +65,15 @@ class Means:
     settings: Settings
     listener: Listener
     stop: Stop
-    workers: Workers | None = None
+    executor: Executor | None = None
 
 
 class OneRun:
     """The state of one run."""
 
-    def __init__(self, catalogue: Catalogue, means: Means, run_ref: int, workers: Workers) -> None:
+    def __init__(
+        self, catalogue: Catalogue, means: Means, run_ref: int, executor: Executor
+    ) -> None:
         self.catalogue = catalogue
         self.settings = settings = means.settings
         self.run_ref = run_ref
@@ -74,16 +81,20 @@ class OneRun:
         self.counts = Counts()
         self.last_stored: str | None = None
         self._stop = means.stop
-        self._workers = workers
+        self._executor = executor
         self._how = How(
             wanted(settings.attributes),
             with_digest=settings.digest,
             archives=settings.archives,
+            requests=min(MOST_REQUESTS, max(LEAST_REQUESTS, 2 * MOST_REQUESTS // settings.jobs)),
         )
-        self._walk: Callable[..., Iterator[list[Entry]]] = walk_runs
-        with catalogue.write() as connection:
-            asked = attribute_sets.set_ref(connection, settings.attributes)
-            self._lacking = attribute_sets.lacking(connection, settings.attributes)
+        self._changes_only = False
+        asked, self._lacking = catalogue.store(
+            lambda connection: (
+                attribute_sets.set_ref(connection, settings.attributes),
+                attribute_sets.lacking(connection, settings.attributes),
+            )
+        )
         self._writer = RowWriter(run_ref, asked)
         self._proof = Proof() if settings.prove else None
         self._reads_all = settings.full or settings.prove
@@ -99,14 +110,15 @@ class OneRun:
 
     def take_changes_only(self, unsettled: Collection[str]) -> None:
         """Take places that do not exist as gone, and leave `unsettled` paths alone."""
-        self._walk = walk_runs_at
+        self._changes_only = True
         self._passed_over.update(unsettled)
 
     def run(self, places: Sequence[roots.Place], total: int | None) -> None:
         for place in places:
             self._roots[place.root_path] = place.root_ref
         try:
-            for root, readings in self._workers.read(self._chunks(places), self._how):
+            read = self._executor.read(self._chunks(places), self._how, self._stop, self.listener)
+            for root, readings in read:
                 self._keep((self._roots[root], root), readings)
                 self.listener(Progress(STAGE, self.counts.files, total))
         finally:
@@ -154,9 +166,9 @@ class OneRun:
 
     def _to_read(self, place: roots.Place) -> Iterator[str]:
         """Merge the walk with what is known, both sorted by path; yield the paths to read."""
-        walked = self._walk(
-            from_text(place.root_path), place.below, follow_links=self.settings.follow_links
-        )
+        store = store_at(place.root_path)
+        walk = store.runs_at if self._changes_only else store.runs
+        walked = walk(place.below, follow_links=self.settings.follow_links)
         known = KnownRows(self._members.known_pages(place))
         gone_before, is_empty = len(self._gone), True
         for run in walked:
@@ -169,7 +181,7 @@ class OneRun:
         while known.row is not None:
             self._is_unmet(place, known.row)
             known.step()
-        if is_empty and self._walk is walk_runs and len(self._gone) > gone_before:
+        if is_empty and not self._changes_only and len(self._gone) > gone_before:
             self._notice_emptied(place, len(self._gone) - gone_before)
 
     def _are_unchanged(self, run: Sequence[Entry], known: KnownRows) -> bool:
@@ -383,12 +395,11 @@ class OneRun:
         }
         self._have_rows.difference_update((root_ref, path) for path in known)
         with self._stop.shut():
-            try:
-                with self.catalogue.write() as connection:
-                    self._writer.store(connection, root_ref, batch, known)
-            except BaseException:
-                self._writer.forget()
-                raise
+            self.catalogue.store(
+                lambda connection: self._writer.store(connection, root_ref, batch, known),
+                self.run_ref,
+                self._writer.forget,
+            )
             self.last_stored = f"{root_path.rstrip('/')}/{batch[-1].file.path}"
         self._stored_s = time.monotonic()
 
@@ -396,24 +407,32 @@ class OneRun:
         returned, self._returned = self._returned, []
         if returned:
             with self._stop.shut():
-                with self.catalogue.write() as connection:
-                    stored_files.mark_returned(connection, returned, self.run_ref)
+                self.catalogue.store(
+                    lambda connection: stored_files.mark_returned(
+                        connection, returned, self.run_ref
+                    ),
+                    self.run_ref,
+                )
                 self._writer.forget()
 
     def _mark_gone(self) -> None:
         now = runs.now_text()
         for start in range(0, len(self._gone), BATCH_FILES):
             self._stop.check()
-            files = stored_files.known_by_id(
-                self.catalogue, self._gone[start : start + BATCH_FILES].tolist()
-            )
-            with self.catalogue.write() as connection:
-                stored_files.mark_missing(connection, files, self.run_ref, now)
+            ids = self._gone[start : start + BATCH_FILES].tolist()
+            self.catalogue.store(partial(self._mark_missing, ids, now), self.run_ref)
+
+    def _mark_missing(self, ids: Sequence[int], now: str, connection: Connection) -> None:
+        found = stored_files.known_by_id(connection, ids)
+        files = [file for file in found if file.status != Status.MISSING]
+        stored_files.mark_missing(connection, files, self.run_ref, now)
 
     def join_moved(self, since: int) -> None:
         """Recognise moved files; `since` is the last complete run."""
-        with self.catalogue.write() as connection:
-            moved = stored_files.recognise_moved(connection, since, self.run_ref)
+        moved = self.catalogue.store(
+            lambda connection: stored_files.recognise_moved(connection, since, self.run_ref),
+            self.run_ref,
+        )
         if moved:
             self.counts.done["moved"] = len(moved)
         self.counts.done["missing"] = len(set(self._gone) - moved)

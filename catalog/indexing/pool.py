@@ -1,4 +1,4 @@
-"""Who reads the files: this process, or worker processes beside it."""
+"""Worker processes beside this one read the files."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import chain, islice
 from multiprocessing.connection import wait
 
-from catalog.entities import Reading, Status, StoredFile
-from catalog.findings import Finding, Severity
+from catalog.entities import Reading
+from catalog.events import Listener, ignore
+from catalog.indexing.executing import Chunk, Executor, InProcess, Reader, looked_ahead
 from catalog.indexing.passing import packed, unpacked
 from catalog.indexing.reading import How, read_all
+from catalog.indexing.stopping import Stop
 
-CHUNK_FILES = 128
 LEAST_CHUNKS = 4
 """Fewest chunks a process that are under way."""
 
@@ -29,18 +29,14 @@ AHEAD_S = 0.5
 
 MOST_CHUNKS = 64
 
-FEW_FILES = 256
-"""Up to so many files are read in this process: handing them over takes longer."""
 
-Chunk = tuple[str, tuple[str, ...]]
-"""A root and paths below it."""
-
-Reader = Callable[[str, Sequence[str], How], list[Reading]]
-"""What reads the paths of a chunk."""
+def executor(jobs: int, *, early: bool = False) -> Executor:
+    """Return who reads with `jobs` processes on this machine: with one job, this process."""
+    return InProcess() if jobs == 1 else ProcessPool(jobs, early=early)
 
 
-class Workers:
-    """Processes that read files, `jobs` of them; with one job this process reads.
+class ProcessPool:
+    """Processes that read files, `jobs` of them.
 
     Parameters
     ----------
@@ -68,21 +64,20 @@ class Workers:
                     raise
                 self.jobs = 1  # no room for so many; one reads the same, only more slowly
 
-    def read(self, chunks: Iterator[Chunk], how: How) -> Iterator[tuple[str, list[Reading]]]:
+    def read(
+        self, chunks: Iterator[Chunk], how: How, stop: Stop, listener: Listener = ignore
+    ) -> Iterator[tuple[str, list[Reading]]]:
         """Yield (root, readings) for each chunk, in order.
 
         So many are under way as are read in half a second, and at least four a process: enough to
         keep the processes busy while a batch is stored, few enough for memory to stay flat and for
         Ctrl-C to be heeded at once, on slow storage too.
         """
-        few = list(islice(chunks, FEW_FILES // CHUNK_FILES))
-        following = next(chunks, None)
-        if self.jobs == 1 or following is None:
-            rest = chain(few, () if following is None else (following,), chunks)
-            for root, paths in rest:
-                yield root, read_all(root, paths, how)
-            return
-        yield from self._read_in_processes(chain(few, (following,), chunks), how)
+        chunks, are_few = looked_ahead(chunks)
+        if self.jobs == 1 or are_few:
+            yield from InProcess().read(chunks, how, stop, listener)
+        else:
+            yield from self._read_in_processes(chunks, how)
 
     def close(self) -> None:
         """End the processes; what they have not begun is not read."""
@@ -115,7 +110,9 @@ class Workers:
                     readings = unpacked(future.result())
                 except BrokenProcessPool:
                     # A worker died: of a file that kills it, or for want of memory. Find out which.
-                    readings = _one_by_one(chunk, how)
+                    from catalog.indexing.apart import read_apart  # seldom needed
+
+                    readings = read_apart(read_all, chunk, how)
                     under_way = deque(
                         (waiting, self._submit(waiting, how) if _is_lost(result) else result)
                         for waiting, result in under_way
@@ -130,53 +127,25 @@ class Workers:
         if self._pool is None:
             self._pool = _pool(self.jobs)
         try:
-            return self._pool.submit(_read_packed, read_all, chunk, how)
+            return self._pool.submit(read_packed, read_all, chunk, how)
         except BrokenProcessPool:
             self.close()
             self._pool = _pool(self.jobs)
-            return self._pool.submit(_read_packed, read_all, chunk, how)
+            return self._pool.submit(read_packed, read_all, chunk, how)
 
 
 def _nothing() -> None:
     """Do nothing."""
 
 
-def _read_packed(reader: Reader, chunk: Chunk, how: How) -> bytes:
+def read_packed(reader: Reader, chunk: Chunk, how: How) -> bytes:
+    """Return the readings of a chunk as bytes; this runs in worker processes."""
     return packed(reader(*chunk, how))
 
 
 def _is_lost(future: Future[bytes]) -> bool:
     """Return whether the result will never come, as the process that had to give it died."""
     return future.done() and isinstance(future.exception(), BrokenProcessPool)
-
-
-def _one_by_one(chunk: Chunk, how: How) -> list[Reading]:
-    """Read a chunk one file at a time, so that a file that kills its reader is known by name."""
-    root, paths = chunk
-    readings: list[Reading] = []
-    pool = _pool(1)
-    try:
-        for path in paths:
-            try:
-                one = pool.submit(_read_packed, read_all, (root, (path,)), how)
-                readings += unpacked(one.result())
-            except BrokenProcessPool:
-                readings.append(_killer(path))
-                pool.shutdown(cancel_futures=True)
-                pool = _pool(1)
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return readings
-
-
-def _killer(path: str) -> Reading:
-    error = "reading it ended the reader process"
-    finding = Finding(
-        "reader-killed",
-        Severity.ERROR,
-        "The process that read the file died. The file will be tried again by the next run.",
-    )
-    return Reading(StoredFile(path, status=Status.UNREADABLE, error=error), None, (finding,))
 
 
 def _pool(jobs: int, method: str | None = None) -> ProcessPoolExecutor:

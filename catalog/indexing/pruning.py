@@ -6,19 +6,21 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from itertools import islice
-from pathlib import Path
 
 from catalog.database import pruning, roots, runs, stored_files
-from catalog.database.catalogue import Catalogue
+from catalog.database.catalogue import Catalogue, Connection
 from catalog.database.pruning import MissingFile, Toll, Which
 from catalog.database.roots import Place
 from catalog.entities import Status
-from catalog.errors import PathError
+from catalog.errors import BucketMissing, PathError, StorageError
 from catalog.events import Finished, Listener, Progress, Started, ignore
 from catalog.files.opening import Opener, Source
-from catalog.files.paths import absolute_text, from_text, split_member
-from catalog.files.walk import Kind, walk, walk_runs_at
+from catalog.files.paths import from_text, split_member
+from catalog.files.store import store_at
+from catalog.files.urls import Where, is_url, text_of
+from catalog.files.walk import Kind, walk
 from catalog.indexing.stopping import Interrupted, Stop
 from catalog.shapes import frozen
 
@@ -72,7 +74,7 @@ class Pruned:
 
 
 def plan(
-    catalogue: Catalogue, paths: Sequence[Path], older_than_days: float | None, now: datetime
+    catalogue: Catalogue, paths: Sequence[Where], older_than_days: float | None, now: datetime
 ) -> Plan:
     """Return what pruning at `paths` would do. Nothing is changed.
 
@@ -143,7 +145,7 @@ def prune(
     with ExitStack() as stack:
         archives = stack.enter_context(Opener())
         with heeded.opened():
-            stack.enter_context(catalogue.writer_lock())
+            stack.enter_context(catalogue.writer_lock(_held(agreed)))
         catalogue.mark_dead_runs()
         with runs.recorded(catalogue, "prune", arguments) as run:
             run.counts = lambda: {**pruning.added(done)._asdict(), "there": there}
@@ -156,8 +158,8 @@ def prune(
                         file.id for file in batch if not _is_there(file, follow_links, archives)
                     ]
                     there += len(batch) - len(gone)
-                    with catalogue.write() as connection:
-                        done.append(pruning.delete_files(connection, gone))
+                    toll = catalogue.store(partial(_delete, gone), run.ref)
+                    done.append(toll)
                     listener(Progress(STAGE, sum(t.files for t in done), agreed.toll.files))
                 _remove_deserted_roots(catalogue, agreed)
             except KeyboardInterrupt as exc:
@@ -167,11 +169,21 @@ def prune(
     return Pruned(pruning.added(done), there)
 
 
-def _places(catalogue: Catalogue, paths: Sequence[Path]) -> list[Place]:
+def _delete(ids: Sequence[int], connection: Connection) -> Toll:
+    return pruning.delete_files(connection, ids)
+
+
+def _held(agreed: Plan) -> set[str]:
+    """Return the folders to hold: those that are pruned, and roots that may go."""
+    places = {*agreed.which.places, *agreed.which.deserted}
+    return {f"{place.root_path.rstrip('/')}/{place.below}".rstrip("/") for place in places}
+
+
+def _places(catalogue: Catalogue, paths: Sequence[Where]) -> list[Place]:
     found = []
     with catalogue.read() as connection:
         for path in paths:
-            place = roots.place_of(connection, absolute_text(path))
+            place = roots.place_of(connection, text_of(path))
             if place is None:
                 raise PathError(f"{path} was never indexed; there is nothing to prune.")
             found.append(place)
@@ -180,6 +192,8 @@ def _places(catalogue: Catalogue, paths: Sequence[Path]) -> list[Place]:
 
 def _suspicion(place: Place) -> Suspicion | None:
     folder = Suspicion(place, exists=True).path
+    if is_url(place.root_path):
+        return _suspicion_of_url(place)
     try:
         os.stat(from_text(folder))  # noqa: PTH116
     except (FileNotFoundError, NotADirectoryError):
@@ -192,6 +206,19 @@ def _suspicion(place: Place) -> Suspicion | None:
     return Suspicion(place, exists=True) if is_empty else None
 
 
+def _suspicion_of_url(place: Place) -> Suspicion | None:
+    """As `_suspicion`, of storage behind a URL: where there is no object nothing exists."""
+    try:
+        is_empty = next(store_at(place.root_path).runs_at(place.below), None) is None
+    except BucketMissing:
+        is_empty = True
+    except StorageError as exc:
+        raise PathError(
+            f"{exc} So nothing is known of the files there; nothing was pruned."
+        ) from exc
+    return Suspicion(place, exists=False) if is_empty else None
+
+
 def _is_there(file: MissingFile, follow_links: bool, archives: Opener | None = None) -> bool:
     """Return whether a walk would meet the file now, or could not tell.
 
@@ -199,7 +226,12 @@ def _is_there(file: MissingFile, follow_links: bool, archives: Opener | None = N
     """
     inside = split_member(file.path)
     path = file.path if inside is None else inside[0]
-    run = next(walk_runs_at(from_text(file.root), path, follow_links=follow_links), None)
+    try:
+        run = next(store_at(file.root).runs_at(path, follow_links=follow_links), None)
+    except BucketMissing:
+        return False
+    except StorageError:
+        return True
     first = None if run is None else run[0]
     if first is None or not (first.path == path or path.startswith(first.path)):
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from io import FileIO
@@ -17,14 +18,22 @@ from catalog.dicom.values import decode_value
 from catalog.entities import Claims, Reading, Status, StoredFile
 from catalog.errors import HeaderError, NotDicom
 from catalog.files.paths import is_archive_name, on_disk
+from catalog.files.urls import is_url
 from catalog.fileset.records import record_type_for
 from catalog.findings import Finding, Severity
 from catalog.indexing.members import read_archive
+from catalog.normal_forms import normal
 from catalog.shapes import frozen
 
 _TRANSFER_SYNTAX_UID = 0x00020010
 _IMPLEMENTATION_CLASS_UID = 0x00020012
 _IMPLEMENTATION_VERSION_NAME = 0x00020013
+
+CHANGED_WHILE_READ = Finding(
+    "changed-while-read",
+    Severity.WARNING,
+    "The file changed while it was read. It will be read again by the next run.",
+)
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
@@ -41,19 +50,31 @@ class How:
         Read each file to its end, for its SHA-256.
     archives:
         Look into archives.
+    requests:
+        Of storage behind a URL so many files are asked for at a time, by each process.
     """
 
     what: Wanted = ALWAYS
     with_digest: bool = False
     archives: bool = True
+    requests: int = 32
 
 
 def read_all(root: str, paths: Sequence[str], how: How) -> list[Reading]:
     """Return the readings of `paths` below `root`, both in text form, in the same order.
 
     Before the reading of an archive come those of its members.
+
+    Raises
+    ------
+    StorageError
+        If `root` is a URL whose storage cannot be reached or used any more.
     """
-    reader = _reader(how)
+    if is_url(root):
+        from catalog.indexing.remote_reading import read_remote
+
+        return read_remote(_own.reader, root, paths, how)
+    reader = _own.reader(how)
     readings: list[Reading] = []
     for path in paths:
         if is_archive_name(path):
@@ -65,10 +86,18 @@ def read_all(root: str, paths: Sequence[str], how: How) -> list[Reading]:
     return readings
 
 
-@lru_cache(maxsize=1)
-def _reader(how: How) -> FileReader:
-    """Return this process's reader, which remembers what it read last."""
-    return FileReader(how)
+class _Own(threading.local):
+    """What each thread has of its own: a reader remembers what it read last, for itself alone."""
+
+    def __init__(self) -> None:
+        self._how: How | None = None
+        self._reader = FileReader(How())
+
+    def reader(self, how: How) -> FileReader:
+        """Return this thread's reader."""
+        if how != self._how:
+            self._how, self._reader = how, FileReader(how)
+        return self._reader
 
 
 class FileReader:
@@ -108,10 +137,7 @@ class FileReader:
             if before.st_size == after.st_size and before.st_mtime_ns == after.st_mtime_ns:
                 break
             if attempt == 2:
-                message = (
-                    "The file changed while it was read. It will be read again by the next run."
-                )
-                changing = (Finding("changed-while-read", Severity.WARNING, message),)
+                changing = (CHANGED_WHILE_READ,)
                 reading = reading._replace(file=reading.file._replace(digest=None))
         return reading._replace(findings=reading.findings + changing) if changing else reading
 
@@ -183,10 +209,15 @@ def _with_digest(reading: Reading, fd: int) -> Reading:
             stream.seek(0)
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as exc:
-        message = f"The file cannot be read to its end ({exc.strerror}), so it has no digest."
-        finding = Finding("content-unreadable", Severity.ERROR, message)
-        return reading._replace(findings=(*reading.findings, finding))
+        return without_digest(reading, exc)
     return reading._replace(file=reading.file._replace(digest=digest))
+
+
+def without_digest(reading: Reading, exc: OSError) -> Reading:
+    """Return the reading of a file that could not be read to its end, which it says in a finding."""
+    message = f"The file cannot be read to its end ({exc.strerror}), so it has no digest."
+    finding = Finding("content-unreadable", Severity.ERROR, message)
+    return reading._replace(findings=(*reading.findings, finding))
 
 
 def with_record_type(stated: Claims) -> Claims:
@@ -207,4 +238,7 @@ def _record_type(sop_class_uid: str) -> str | None:
 
 @lru_cache(maxsize=256)
 def _meta_text(value: bytes | None, vr: str) -> str | None:
-    return None if value is None else decode_value(vr, value).text
+    return None if value is None else str(normal(vr, False, decode_value(vr, value).text)[0])
+
+
+_own = _Own()

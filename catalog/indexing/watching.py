@@ -18,9 +18,12 @@ from catalog.database.catalogue import Catalogue
 from catalog.errors import CatalogueBusy, DcatError, PathError
 from catalog.events import Event, Listener, Noticed, ignore
 from catalog.files.paths import absolute_text, to_text
+from catalog.files.store import check_folder
 from catalog.findings import Finding, Severity
 from catalog.indexing.counting import Counts, Settings
-from catalog.indexing.journey import check_path, index, index_changes
+from catalog.indexing.executing import Executor
+from catalog.indexing.journey import index, index_changes
+from catalog.indexing.one_run import Means
 from catalog.indexing.settling import Settling
 from catalog.indexing.stopping import Stop
 from catalog.shapes import field, frozen, mutable, replace
@@ -75,7 +78,7 @@ class WatchUnavailable(DcatError):
     """Folders cannot be watched, for want of a package or of what the system allows."""
 
 
-def watch(
+def watch(  # noqa: PLR0913 - `index`, and how to go on
     catalogue: Catalogue,
     paths: Sequence[Path],
     settings: Settings,
@@ -84,10 +87,12 @@ def watch(
     listener: Listener = ignore,
     stop: Stop | None = None,
     told: Callable[[Counts], None] = lambda counts: None,
+    executor: Executor | None = None,
 ) -> Watched:
     """Index folders, and then what changes in them, until `stop` is asked for.
 
     `settings.full` and `settings.prove` are for the first run. `told` hears of every run.
+    `executor` reads in all of them; if `None`, each run starts `settings.jobs` processes if it must.
 
     Raises
     ------
@@ -97,12 +102,15 @@ def watch(
         If the package `watchfiles` is absent, or the system refuses to watch so many folders.
     CatalogueError
         If the catalogue cannot be written. That another process writes is waited for.
+    ExecutorError
+        If nobody is left to read.
     """
     for path in paths:
-        check_path(path)
+        check_folder(path)
         if not path.is_dir():
             raise PathError(f"{path} is not a folder; only folders can be watched.")
-    guard = _Watch(catalogue, paths, settings, watching, arguments, listener, stop or Stop(), told)
+    means = Means(settings, listener, stop or Stop(), executor)
+    guard = _Watch(catalogue, paths, means, watching, arguments, told)
     try:
         guard.run()
     except KeyboardInterrupt:
@@ -118,21 +126,20 @@ class _Watch:
         self,
         catalogue: Catalogue,
         paths: Sequence[Path],
-        settings: Settings,
+        means: Means,
         watching: Watching,
         arguments: str,
-        listener: Listener,
-        stop: Stop,
         told: Callable[[Counts], None],
     ) -> None:
         self.catalogue = catalogue
         self.paths = [Path(os.path.realpath(path)) for path in paths]
-        self.settings = settings
+        self.settings = means.settings
         self.watching = watching
         self.arguments = arguments
-        self.listener = listener
-        self.stop = stop
+        self.listener = means.listener
+        self.stop = means.stop
         self.told = told
+        self._executor = means.executor
         self.watched = Watched()
         self._own = {absolute_text(path) for path in catalogue.own_paths}
         self._settling = Settling(watching.quiet_s)
@@ -185,7 +192,14 @@ class _Watch:
         settings = self._following() if self._has_walked else self.settings
         try:
             counts = index(
-                self.catalogue, self.paths, settings, self.arguments, None, self.listener, self.stop
+                self.catalogue,
+                self.paths,
+                settings,
+                self.arguments,
+                None,
+                self.listener,
+                self.stop,
+                self._executor,
             )
         except CatalogueBusy as exc:
             self._notice("catalogue-busy", f"{exc}")
@@ -210,6 +224,7 @@ class _Watch:
                 self._settling.paths,
                 self._findings_only,
                 self.stop,
+                self._executor,
             )
         except CatalogueBusy as exc:
             self._notice("catalogue-busy", f"{exc}")

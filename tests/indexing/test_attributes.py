@@ -85,8 +85,8 @@ def test_rows_of_every_level(catalogue: Catalogue, folder: Path) -> None:
 def test_neither_processes_nor_the_way_of_reading_change_the_rows(
     new_catalogue: NewCatalogue, folder: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
 ) -> None:
-    monkeypatch.setattr("catalog.indexing.pool.CHUNK_FILES", 2)
-    monkeypatch.setattr("catalog.indexing.pool.FEW_FILES", 2)
+    monkeypatch.setattr("catalog.indexing.executing.CHUNK_FILES", 2)
+    monkeypatch.setattr("catalog.indexing.executing.FEW_FILES", 2)
     monkeypatch.setattr("catalog.indexing.one_run.CHUNK_FILES", 2)
     one, other = new_catalogue(), new_catalogue()
     indexed(one, folder, *EVERY)

@@ -72,8 +72,8 @@ def test_every_file_that_is_read_has_its_digest(
     new_catalogue: NewCatalogue, folder: Path, jobs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("catalog.indexing.one_run.CHUNK_FILES", 1)
-    monkeypatch.setattr("catalog.indexing.pool.FEW_FILES", 2)
-    monkeypatch.setattr("catalog.indexing.pool.CHUNK_FILES", 1)
+    monkeypatch.setattr("catalog.indexing.executing.FEW_FILES", 2)
+    monkeypatch.setattr("catalog.indexing.executing.CHUNK_FILES", 1)
     catalogue, plain = new_catalogue(), new_catalogue()
     counts = indexed(catalogue, folder, digest=True, jobs=jobs)
     assert counts.done["opened"] == counts.done["new"] == 7

@@ -19,7 +19,7 @@ from catalog.database.catalogue import Catalogue, open_catalogue
 from catalog.dicom.alike import HeaderReader
 from catalog.errors import CatalogueBusy, PathError
 from catalog.events import Event, Finished, Noticed, Progress, Started
-from catalog.indexing import Counts, Settings, index, one_run, pool
+from catalog.indexing import Counts, Settings, executing, index, one_run, pool
 from tests import builders, tables
 from tests.indexing import readers
 
@@ -155,7 +155,7 @@ def test_in_parts_or_whole_the_rows_are_the_same(
 def test_jobs_do_not_matter(
     new_catalogue: NewCatalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "FEW_FILES", 64)
+    monkeypatch.setattr(executing, "FEW_FILES", 64)
     copies(tmp_path / "many", 200)
     one, two = new_catalogue(), new_catalogue()
     indexed(one, tmp_path / "many")
@@ -381,6 +381,7 @@ def test_a_root_that_cannot_be_listed_marks_nothing(
     assert sound(catalogue) == before
 
 
+@pytest.mark.sqlite
 def test_the_catalogue_itself_is_not_indexed(empty_catalogue: Path, tmp_path: Path) -> None:
     builders.archive(tmp_path, 1, 1, 1, 1)
     shutil.copy(empty_catalogue, tmp_path / "own.db")
@@ -431,8 +432,8 @@ def test_a_file_that_kills_its_reader_costs_only_itself(
     for i in (70, 200):
         (tmp_path / "many" / f"{i:05d}.dcm").rename(tmp_path / "many" / f"{i:05d}-deadly.dcm")
     monkeypatch.setattr(pool, "read_all", readers.deadly)
-    monkeypatch.setattr(pool, "FEW_FILES", 32)
-    monkeypatch.setattr(pool, "CHUNK_FILES", 16)
+    monkeypatch.setattr(executing, "FEW_FILES", 32)
+    monkeypatch.setattr(executing, "CHUNK_FILES", 16)
     monkeypatch.setattr(one_run, "CHUNK_FILES", 16)
     counts = index(
         catalogue,

@@ -79,7 +79,10 @@ def test_killed_and_run_again(empty_catalogue: Path, tmp_path: Path) -> None:
     script = tmp_path / "run.py"
     script.write_text(RUN, encoding="utf-8")
     mark = f"DCAT_TEST_MARK={uuid.uuid4().hex}"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "DCAT_TEST_MARK": mark.partition("=")[2]}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        "DCAT_TEST_MARK": mark.partition("=")[2],
+    }
     moments = random.Random(7)
     interrupted = 0
     for _ in range(6):
@@ -126,7 +129,8 @@ def test_pruning_killed_and_done_again(empty_catalogue: Path, tmp_path: Path) ->
     for _ in range(5):
         with subprocess.Popen(
             [sys.executable, str(script), str(db), str(folder)],
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=os.environ
+            | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
             stdout=subprocess.PIPE,
         ) as process:
             assert process.stdout is not None

@@ -153,7 +153,9 @@ def test_runs_are_listed_newest_first(db: Path, tmp_path: Path) -> None:
     assert found[1]["Counts"].startswith("2 files, 1 opened, 1 new, 1 unchanged")
     assert isinstance(found[0]["Seconds"], int)
     assert [r["Run"] for r in json.loads(listing(db, "--limit", 1, "-o", "json"))] == [3]
-    assert listing(db, "-o", "csv").splitlines()[0] == "Run,Command,Started,Seconds,Outcome,Counts"
+    assert (
+        listing(db, "-o", "csv").splitlines()[0] == "Run,Command,Started,Seconds,Outcome,By,Counts"
+    )
     one = {r["What"]: r["Value"] for r in json.loads(listing(db, 2, "-o", "json"))}
     assert (one["command"], one["outcome"], one["count new"]) == ("index", "done", 1)
     assert one["arguments"] == f"index {tmp_path / 'archive'} --db {db}"
@@ -173,6 +175,7 @@ def test_findings_of_a_run_by_code(db: Path, tmp_path: Path) -> None:
     assert [value for what, value in one.items() if what.startswith("finding ")] == [3]
 
 
+@pytest.mark.sqlite  # PostgreSQL knows of every machine (tests/database/test_many_writers.py)
 @pytest.mark.parametrize(
     ("command", "outcome"),
     [("index", "killed"), ("prune", "killed"), ("export", "unknown"), ("verify", "unknown")],

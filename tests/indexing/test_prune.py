@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from catalog.database import health, roots, runs, stored_files
+from catalog.database import health, models, roots, runs, stored_files
 from catalog.database.catalogue import Catalogue
 from catalog.database.pruning import Toll
 from catalog.errors import PathError
@@ -125,8 +126,10 @@ def test_times_of_different_offsets_are_compared_as_times(
     with catalogue.write() as connection:
         # The earlier of the two as a moment is the later as a text.
         for i, time in ((1, "2024-06-01T01:30:00+12:00"), (2, "2024-05-31T23:30:00-10:00")):
-            connection.exec_driver_sql(
-                f"UPDATE file SET missing_since = '{time}' WHERE path LIKE '%i{i}.dcm'"
+            connection.execute(
+                update(models.file)
+                .where(models.file.c.path.endswith(f"i{i}.dcm"))
+                .values(missing_since=time)
             )
     now = datetime.fromisoformat("2024-06-02T00:00:00+00:00")
     which = plan(catalogue, [folder], 1, now).which
@@ -244,7 +247,7 @@ def test_a_file_that_is_back_at_the_last_moment_keeps_its_row(
     files[0].write_bytes(data)
     files[2].unlink()  # missing too by now, but that was not agreed to
     with catalogue.write() as connection:
-        (row,) = stored_files.known_by_id(catalogue, [3])
+        (row,) = catalogue.ask(lambda connection: stored_files.known_by_id(connection, [3]))
         run_ref = runs.last_done(catalogue, "index")
         stored_files.mark_missing(connection, [row], run_ref, "2999-01-01T00:00:00+00:00")
     done = prune(catalogue, agreed)

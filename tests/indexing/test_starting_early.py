@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from catalog.indexing.pool import Workers
+from catalog.indexing.pool import ProcessPool
 from catalog.indexing.reading import How
+from catalog.indexing.stopping import Stop
 from tests import builders
 
 pytestmark = [
@@ -42,10 +43,10 @@ def test_where_processes_cannot_be_started_this_one_reads(
     builders.write(tmp_path / "1.dcm")
     before = multiprocessing.active_children()
     fail_after(count, BlockingIOError(11, "Resource temporarily unavailable"), monkeypatch)
-    workers = Workers(3, early=True)
+    workers = ProcessPool(3, early=True)
     assert multiprocessing.active_children() == before
     chunks = iter([(str(tmp_path), ("1.dcm",))] * 5)
-    assert [len(readings) for _, readings in workers.read(chunks, How())] == [1] * 5
+    assert [len(readings) for _, readings in workers.read(chunks, How(), Stop())] == [1] * 5
     workers.close()
 
 
@@ -53,5 +54,5 @@ def test_interrupted_while_they_start(monkeypatch: pytest.MonkeyPatch) -> None:
     before = multiprocessing.active_children()
     fail_after(1, KeyboardInterrupt(), monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        Workers(3, early=True)
+        ProcessPool(3, early=True)
     assert multiprocessing.active_children() == before

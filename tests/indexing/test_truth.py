@@ -65,8 +65,8 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make so few files go through processes, in several chunks and batches."""
     monkeypatch.setattr("catalog.indexing.one_run.CHUNK_FILES", 8)
     monkeypatch.setattr("catalog.indexing.one_run.BATCH_FILES", 30)
-    monkeypatch.setattr("catalog.indexing.pool.CHUNK_FILES", 8)
-    monkeypatch.setattr("catalog.indexing.pool.FEW_FILES", 16)
+    monkeypatch.setattr("catalog.indexing.executing.CHUNK_FILES", 8)
+    monkeypatch.setattr("catalog.indexing.executing.FEW_FILES", 16)
 
 
 def test_every_table_is_compared() -> None:
