@@ -9,12 +9,10 @@ way, and tests hold the two together.
 
 from __future__ import annotations
 
-from io import FileIO
-
 from catalog.dicom.elements import PIXEL_DATA
 from catalog.dicom.header import Header, read_header
 from catalog.dicom.pieces import CONSTANT, parts_of
-from catalog.dicom.remembered import SERIES_INSTANCE_UID, Remembered, pread
+from catalog.dicom.remembered import SERIES_INSTANCE_UID, File, Remembered, pread, stream_of
 from catalog.dicom.sop_classes import DEFLATED, EXPLICIT_VR_BIG_ENDIAN
 from catalog.dicom.source import FIRST_WINDOW, Source
 from catalog.errors import HeaderError
@@ -62,13 +60,14 @@ class HeaderReader:
         self._last_series: bytes | None = None
         self._in_series = 0
 
-    def read(self, fd: int, size_bytes: int) -> Header:
+    def read(self, fd: File, size_bytes: int) -> Header:
         """Return the header of the file open as `fd`: what `read_header` returns, and raises.
 
+        `fd` may also be the whole content of a file, `size_bytes` long.
         `Header.base` is the header that it was found to be like, `None` if there is none.
         """
         window = self._remembered[0].window if self._remembered else FIRST_WINDOW
-        data = pread(fd, min(window, size_bytes), 0)
+        data = fd if isinstance(fd, bytes) else pread(fd, min(window, size_bytes), 0)
         has_prefix = data[128:132] == b"DICM"
         if has_prefix:
             for index, remembered in enumerate(self._remembered):
@@ -86,7 +85,7 @@ class HeaderReader:
                 self.resembling += 1
                 return header
         self.anew += 1
-        with FileIO(fd, closefd=False) as stream:
+        with stream_of(fd) as stream:
             header = read_header(stream, size_bytes, self.wanted)
             self._in_vain += 1
             # Where no two files are alike, remembering them is work for nothing.
@@ -94,7 +93,7 @@ class HeaderReader:
                 self._remember(header, Source(stream, size_bytes))
         return header
 
-    def _resembling(self, fd: int, data: bytes, size_bytes: int) -> Header | None:
+    def _resembling(self, fd: File, data: bytes, size_bytes: int) -> Header | None:
         """Return the header if a remembered one has the same elements, and remember it as well."""
         tried = set()
         for index, remembered in enumerate(self._remembered):
@@ -120,7 +119,7 @@ class HeaderReader:
         return None
 
     def _narrow(
-        self, remembered: Remembered, header: Header, fd: int, data: bytes, size_bytes: int
+        self, remembered: Remembered, header: Header, fd: File, data: bytes, size_bytes: int
     ) -> None:
         """Remember a header for its series alone, once some files of that have followed each other.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from catalog.attributes import Attribute, Further, at
+from catalog.attributes import INDEXED, Attribute, Further, at
 from catalog.dicom import further
 from catalog.dicom.elements import Element
 from catalog.dicom.further import PROBLEMS
@@ -38,7 +38,7 @@ from catalog.entities import (
     Value,
 )
 from catalog.findings import Finding, Severity
-from catalog.normal_forms import normal
+from catalog.normal_forms import LONGEST, indexed, normal, without_nul
 from catalog.shapes import frozen
 
 SOP_CLASS_UID = 0x00080016
@@ -230,7 +230,7 @@ def decoder_of(attribute: Attribute) -> Decoder:
     def plain_text(data: bytes) -> tuple[Value, str | None]:
         text = data.decode("ascii").strip("\0 ")
         # Of several values each has padding of its own.
-        return general(data) if "\\" in text and (" " in text or "\0" in text) else (text, None)
+        return general(data) if "\0" in text or ("\\" in text and " " in text) else (text, None)
 
     def integer(data: bytes) -> tuple[Value, str | None]:
         text = data.decode("ascii").strip("\0 ")
@@ -335,7 +335,10 @@ def _decode_slowly(
         findings.append(Finding(decoded.problem, severity, message, clause="PS3.5 §6.1"))
     if decoded.problem == BROKEN_NUMBER:
         return None, decoded.text  # hexadecimal digits, which may look like another number
-    return normal(attribute.vr, attribute.is_multi_valued, decoded.text)
+    value, raw = normal(attribute.vr, attribute.is_multi_valued, decoded.text)
+    if isinstance(value, str) and len(value) > LONGEST and attribute.keyword in INDEXED:
+        return indexed(value), value
+    return value, raw
 
 
 def _with_further(
@@ -381,7 +384,7 @@ def _decided(
     keyword: str, own: str | None, stated: bytes | None, findings: list[Finding]
 ) -> str | None:
     """Return the UID that counts: the data set's `own`, or if there is none what is `stated` in the File Meta."""
-    other = decode_value("UI", stated).text if stated else ""
+    other = indexed(without_nul(decode_value("UI", stated).text)) if stated else ""
     if not other or other == own:
         return own
     if own:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from catalog.dicom.loading import load_pydicom
+
 
 @lru_cache(maxsize=4096)
 def keyword(tag: int) -> str:
@@ -12,6 +14,7 @@ def keyword(tag: int) -> str:
         return "GroupLength"
     if tag >> 16 & 1:
         return "PrivateCreator" if 0x10 <= tag & 0xFFFF <= 0xFF else ""
+    load_pydicom()
     from pydicom.datadict import dictionary_keyword
 
     try:
@@ -24,6 +27,7 @@ def nearest(name: str) -> str | None:
     """Return the keyword of PS3.6 that is spelt most like `name`, whose spaces and case do not count."""
     from difflib import get_close_matches
 
+    load_pydicom()
     from pydicom.datadict import keyword_dict
 
     plain = {keyword.lower(): keyword for keyword in keyword_dict}

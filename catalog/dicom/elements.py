@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
+from catalog.dicom.loading import load_pydicom
 from catalog.errors import EncodingError, HeaderError, TruncatedHeader
 from catalog.shapes import frozen
 
@@ -93,6 +94,7 @@ def dictionary_vr(tag: int) -> str:
         return "UL"
     if tag >> 16 & 1:
         return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
+    load_pydicom()
     from pydicom.datadict import dictionary_VR
 
     try:

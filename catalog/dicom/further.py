@@ -26,7 +26,7 @@ from catalog.dicom.values import (
 )
 from catalog.entities import Value
 from catalog.findings import Finding, Severity
-from catalog.normal_forms import decimal, normal
+from catalog.normal_forms import decimal, normal, without_nul
 
 MAX_VALUE_CHARACTERS = 64 * 1024
 """Longest value that is kept; a longer one is left out with a finding, never cut."""
@@ -98,7 +98,7 @@ def form(attribute: Further, text: str) -> tuple[Value, str | None]:
         return "", None
     if "\0" in text:
         # No text of the standard has one, and SQL would see what stands before it alone.
-        return None, text
+        return None, without_nul(text)
     if attribute.is_number:
         number = decimal(text) if attribute.vr in REAL_VRS else _whole(attribute.vr, text)
         return (number, None) if number is not None else (None, text)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
-from io import FileIO
-from typing import NamedTuple
+from io import BytesIO, FileIO
+from typing import BinaryIO, NamedTuple, TypeAlias, cast
 
 from catalog.dicom.elements import UNDEFINED, Element, Encoding, parse_items
 from catalog.dicom.header import NO_ELEMENTS, Header
@@ -41,7 +41,22 @@ def _pread_by_seeking(fd: int, count: int, offset: int) -> bytes:
 
 
 # Windows has no pread.
-pread: Callable[[int, int, int], bytes] = getattr(os, "pread", _pread_by_seeking)
+_pread: Callable[[int, int, int], bytes] = getattr(os, "pread", _pread_by_seeking)
+
+File: TypeAlias = int | bytes
+"""A file to read: its descriptor, or all its bytes."""
+
+
+def pread(file: File, count: int, offset: int) -> bytes:
+    """Return up to `count` bytes of `file` from `offset`, fewer only at its end."""
+    if isinstance(file, bytes):
+        return file[offset : offset + count]
+    return _pread(file, count, offset)
+
+
+def stream_of(file: File) -> BinaryIO:
+    """Return `file` as a stream, which leaves the descriptor open."""
+    return BytesIO(file) if isinstance(file, bytes) else cast(BinaryIO, FileIO(file, closefd=False))
 
 
 class Resembling(NamedTuple):
@@ -90,7 +105,7 @@ class Remembered:
         self._encoding = encoding
         self._pieces = cut(parts, varying)
 
-    def like(self, fd: int, data: bytes, size_bytes: int) -> Header | None:
+    def like(self, fd: File, data: bytes, size_bytes: int) -> Header | None:
         """Return the header of a file that begins with `data` if it is like this one."""
         base = 0
         at = 132
@@ -149,7 +164,7 @@ class Remembered:
         self.has_matched = True
         return self._header(changed, changed_meta)
 
-    def resembled_by(self, fd: int, data: bytes, size_bytes: int) -> Resembling | None:
+    def resembled_by(self, fd: File, data: bytes, size_bytes: int) -> Resembling | None:
         """Return what there is of a file that has the same elements, whatever their values."""
         base = 0
         at = 132
@@ -217,7 +232,7 @@ class Remembered:
         return Remembered(other.header, self._encoding, other.parts, varying, self.shape)
 
     def _end_of_value(
-        self, fd: int, size_bytes: int, base: int, data: bytes, at: int, kind: int
+        self, fd: File, size_bytes: int, base: int, data: bytes, at: int, kind: int
     ) -> int:
         """Return where in `data` the value ends whose length stands at `at`; it may lie beyond."""
         if kind <= WANTED_SHORT:
@@ -261,11 +276,11 @@ class Remembered:
 
 
 class _Window(Source):
-    """A source over a file descriptor, whose window has been read."""
+    """A source over a file, whose window has been read."""
 
     __slots__ = ()
 
-    def __init__(self, fd: int, size_bytes: int, base: int, data: bytes) -> None:
-        super().__init__(FileIO(fd, closefd=False), size_bytes)
+    def __init__(self, fd: File, size_bytes: int, base: int, data: bytes) -> None:
+        super().__init__(stream_of(fd), size_bytes)
         self.base = base
         self.data = data

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
+from catalog.dicom.loading import load_pydicom
 from catalog.dicom.sop_classes import DEFLATED
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def frame(stream: BinaryIO, frame_position: float, samples: int | None = None) -
 
     Raises whatever pydicom and its decoders raise; call it within `quiet`.
     """
+    load_pydicom()
     from pydicom import dcmread
     from pydicom.pixels import pixel_array
 
@@ -187,6 +189,8 @@ def _index(ds: Dataset, frames: int, frame_position: float) -> int:
 def _display(ds: Dataset, array: Any, index: int) -> Any:
     """Return display values from 0, black, to 1, white."""
     import numpy as np
+
+    load_pydicom()
     from pydicom.pixels import apply_color_lut
 
     photometric = str(ds.get("PhotometricInterpretation", "MONOCHROME2"))
@@ -215,6 +219,8 @@ def _macro(ds: Dataset, index: int, keyword: str) -> Dataset:
 def _windowed(ds: Dataset, array: Any, index: int) -> Any:
     """Return grey values from 0 to 1 after the Modality LUT and the VOI LUT (PS3.3 C.11.2)."""
     import numpy as np
+
+    load_pydicom()
     from pydicom.pixels import apply_modality_lut, apply_voi
 
     padding = array == int(ds.PixelPaddingValue) if "PixelPaddingValue" in ds else None

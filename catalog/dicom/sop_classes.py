@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from catalog.dicom.loading import load_pydicom
+
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 """SOP Class of a DICOMDIR (PS3.10 §8.6)."""
 
@@ -36,6 +38,7 @@ def is_standard(uid: str) -> bool:
 
 def name(uid: str) -> str:
     """Return the name that PS3.6 gives to `uid`, or `uid` itself if it gives none."""
+    load_pydicom()
     from pydicom.uid import UID_dictionary
 
     entry = UID_dictionary.get(uid)
@@ -47,6 +50,7 @@ def is_storage(uid: str) -> bool:
 
     Only registered SOP Classes are known; a private one gives `False`.
     """
+    load_pydicom()
     from pydicom.uid import UID_dictionary
 
     entry = UID_dictionary.get(uid)

@@ -31,6 +31,7 @@ from catalog.dicom.elements import (
 )
 from catalog.dicom.extents import PIXEL_TAGS, DataSet, Extent, chunks, data_set, extents
 from catalog.dicom.header import read_header
+from catalog.dicom.loading import load_pydicom
 from catalog.dicom.sop_classes import (
     DEFLATED,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -111,6 +112,7 @@ def obstacle(transfer_syntax_uid: str) -> str | None:
     name = sop_classes.name(transfer_syntax_uid) or "none"
     if transfer_syntax_uid in DEFLATED:
         return f"its Transfer Syntax ({name}) holds no pixel data"
+    load_pydicom()
     from pydicom.pixels import get_decoder
 
     try:
@@ -300,6 +302,7 @@ def _settled(element: Element, is_signed: bool) -> Element:
 
 
 def _is_us_or_ss(tag: int) -> bool:
+    load_pydicom()
     from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
     return dictionary_has_tag(tag) and str(dictionary_VR(tag)) == "US or SS"
@@ -371,6 +374,7 @@ Decoding = Iterator[tuple[bytes, Mapping[str, Any]]]
 
 def _decoded(stream: BinaryIO, pixels: Extent) -> Decoding:
     """Yield each frame, little endian, with the properties that describe it."""
+    load_pydicom()
     from pydicom import dcmread
     from pydicom.pixels import get_decoder
     from pydicom.pixels.utils import as_pixel_options

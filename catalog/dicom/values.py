@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from catalog.dicom.elements import VRS, Element, dictionary_vr
+from catalog.dicom.loading import load_pydicom
 from catalog.findings import Finding, Severity
 
 SPECIFIC_CHARACTER_SET = 0x00080005
@@ -190,6 +191,7 @@ def _fragment(data: bytes, encodings: tuple[str, ...]) -> Decoded:
     """Return the text of one run of bytes, which an escape sequence begins or nothing does."""
     if not data.startswith(b"\x1b"):
         return _strict_or_replaced(data, encodings[0])
+    load_pydicom()
     from pydicom import charset
 
     length = 4 if data.startswith((b"\x1b$(", b"\x1b$)")) else 3
@@ -249,6 +251,7 @@ def _charset_finding(term: str, remark: str) -> Finding:
 
 def _python_encoding(term: str) -> tuple[str, str | None]:
     """Return Python's encoding for one term, and a remark if it is not a term of the standard."""
+    load_pydicom()
     from pydicom.charset import python_encoding
 
     if term in python_encoding:

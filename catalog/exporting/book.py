@@ -31,7 +31,6 @@ class Book:
         self._flushed_s = time.monotonic()
         self.copied = self.copied_bytes = 0
         self.failed: list[tuple[Item, str]] = []
-        self.done: list[Done] = []
         self._catalogue = catalogue
         self._waiting: list[ledger.Settled] = []
 
@@ -40,7 +39,6 @@ class Book:
         if done.reason is None:
             self.copied += 1
             self.copied_bytes += done.size_bytes or 0
-            self.done.append(done)
         else:
             self.failed.append((done.item, done.reason))
         outcome = "copied" if done.reason is None else "failed"
@@ -64,29 +62,35 @@ class Book:
 
 def planned_row(item: Item) -> ledger.ItemRow:
     """Return the row of an item before its copy is made."""
-    return _row(item.candidate, item.source)._replace(file_id=item.file_id.path, outcome="planned")
+    return _row(item.candidate, item.source, item.file_id.path, "planned", None)
 
 
 def left_out_row(out: LeftOut) -> ledger.ItemRow:
     """Return the row of an instance that cannot go onto the medium."""
     source = out.candidate.files[0] if out.candidate.files else None
     reason = f"{out.reason}: {out.detail}" if out.detail else out.reason
-    return _row(out.candidate, source)._replace(outcome="left-out", reason=reason)
+    return _row(out.candidate, source, None, "left-out", reason)
 
 
-def _row(candidate: Candidate, source: SourceFile | None) -> ledger.ItemRow:
+def _row(
+    candidate: Candidate,
+    source: SourceFile | None,
+    file_id: str | None,
+    outcome: str,
+    reason: str | None,
+) -> ledger.ItemRow:
     patient, study, _, instance, _ = candidate.claims
     return ledger.ItemRow(
         sop_instance_uid=instance.sop_instance_uid or "",
         patient_id=patient and patient.patient_id,
         issuer_of_patient_id=patient and patient.issuer_of_patient_id,
         study_instance_uid=study and study.study_instance_uid,
-        file_id=None,
+        file_id=file_id,
         source=source_path(source) if source else "",
         size_bytes=None,
         digest=None,
-        outcome="",
-        reason=None,
+        outcome=outcome,
+        reason=reason,
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from catalog.database import ledger
 from catalog.database.catalogue import Catalogue
+from catalog.dicom.elements import Element
 from catalog.errors import ExportError, FileSetError, PathError
 from catalog.events import Listener
 from catalog.exporting.book import Book
@@ -25,7 +27,14 @@ from catalog.fileset.file_id import is_file_set_id
 from catalog.fileset.manifest import MANIFEST, MANIFEST_LEVEL_1
 from catalog.fileset.medium import dicomdir_names
 from catalog.fileset.profiles import profile_named
-from catalog.fileset.tree import walk
+from catalog.fileset.tree import (
+    SOP_CLASS_IN_FILE,
+    SOP_INSTANCE_IN_FILE,
+    TRANSFER_SYNTAX_IN_FILE,
+    Record,
+    unpadded,
+    walk,
+)
 from catalog.findings import Finding, Severity
 
 
@@ -56,7 +65,7 @@ def carry_out(
             making_of(order),
             additions_of(order, items),
         )
-        _store_fileset(catalogue, order, run_ref, book, written)
+        _store_fileset(catalogue, order, items, run_ref, book, written)
     finally:
         book.flush()
     return written
@@ -152,10 +161,15 @@ def _directory_digest(order: Order) -> str:
 
 
 def _store_fileset(
-    catalogue: Catalogue, order: Order, run_ref: int, book: Book, written: Written
+    catalogue: Catalogue,
+    order: Order,
+    items: Sequence[Item],
+    run_ref: int,
+    book: Book,
+    written: Written,
 ) -> None:
     """Store the File-set that now stands at the destination."""
-    if not book.done:
+    if not book.copied:
         return
     try:
         dicomdir_digest = _directory_digest(order)
@@ -164,17 +178,6 @@ def _store_fileset(
         raise ExportError(
             f"The DICOMDIR just written to {order.destination} cannot be read back: {why}."
         ) from exc
-    instances = {d.item.file_id.path: d.item.candidate.instance_ref for d in book.done}
-    rows = []
-    for position, (depth, record) in enumerate(walk(written.fileset.records)):
-        path = "/".join(record.file_components) if record.file_components else None
-        rows.append(
-            ledger.RecordRow(
-                position, depth, record.type, None, path, path,
-                record.plain(0x00041510), record.plain(0x00041511), record.plain(0x00041512), None,
-                instances.get(path) if path else None,
-            )
-        )  # fmt: skip
     book.flush()  # what the DICOMDIR names is on record before the DICOMDIR is
     with catalogue.write() as connection:
         stored = ledger.StoredFileSet(
@@ -184,5 +187,36 @@ def _store_fileset(
             order.file_set_id,
             dicomdir_digest,
         )
+        instances = {
+            item.candidate.claims.instance.sop_instance_uid: item.candidate.instance_ref
+            for item in items
+        }
+        rows = _record_rows(written.fileset.records, instances)
         fileset_ref = ledger.store_fileset(connection, run_ref, stored, rows, written.findings)
         ledger.end_export(connection, book.export_ref, fileset_ref)
+
+
+def _record_rows(
+    records: Iterable[Record], instances: Mapping[str | None, int]
+) -> Iterator[ledger.RecordRow]:
+    """Yield the row that keeps each record; `instances` are those of the plan by SOP Instance UID."""
+    for position, (depth, record) in enumerate(walk(records)):
+        components = record.file_components
+        path = "/".join(components) if components else None
+        uid = record.plain(SOP_INSTANCE_IN_FILE)
+        yield ledger.RecordRow(
+            position, depth, record.type, None, path, path,
+            _text(record.element(SOP_CLASS_IN_FILE)), uid,
+            _text(record.element(TRANSFER_SYNTAX_IN_FILE)), None,
+            instances.get(uid) if path else None,
+        )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _text(element: Element | None) -> str | None:
+    """Return a UID that many records have."""
+    return (
+        None
+        if element is None
+        else unpadded(element).strip(b" \0").decode("ascii", "backslashreplace")
+    )

@@ -112,7 +112,8 @@ class _Worker:
     def copy(self, item: Item) -> Copy:
         findings: list[Finding] = []
         proof = Proof(item, findings, self._making, self._reading)
-        opening = self._opener.open(Source(item.source.root, item.source.path))
+        source = Source(item.source.root, item.source.path)
+        opening = self._opener.open(source, item.source.mtime_ns)
         if self._transfer_syntax is not None:
             opened = Transcoder(self._transfer_syntax, findings).opening(item, opening)
         else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from operator import is_
 
-from catalog.database.rows import Entity, differences, entity_at
+from catalog.database.rows import differences, entity_at
 from catalog.dicom.elements import Element, tag_text
 from catalog.entities import Level
 from catalog.errors import EncodingError
@@ -31,30 +32,26 @@ Rank = tuple[int, str]
 class _Node:
     """A PATIENT, STUDY or SERIES in the making.
 
-    `elements` is the header that speaks for it best so far. `gifts` are values of the profile's
-    keys, each with (0008,0005) of its header, for the case that this header has none: such a key
-    is there if any instance below has a value (PS3.11 Table H.3-2).
+    `elements` is the header that speaks for it best so far, that of the file `place`. `gifts` are
+    values of the profile's keys, each with (0008,0005) of its header, for the case that this header
+    has none: such a key is there if any instance below has a value (PS3.11 Table H.3-2).
     """
 
     rank: Rank = (1 << 30, "")
-    elements: dict[int, Element] = field(default_factory=dict)
+    elements: Mapping[int, Element] = field(default_factory=dict)
+    place: str = ""
     gifts: dict[int, tuple[Rank, Element, Element | None]] = field(default_factory=dict)
     children: dict[str, _Node] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
-    latest: tuple[object, object, int] = (None, None, 0)
 
-    def distance(self, level: Level, ours: Entity, theirs: Entity) -> int:
-        """Return in how many attributes both differ; instances of a series mostly share them."""
-        if self.latest[0] is not ours or self.latest[1] != theirs:
-            self.latest = ours, theirs, len(differences(level, ours, theirs))
-        return self.latest[2]
-
-    def hear(self, rank: Rank, elements: dict[int, Element], tags: Sequence[int]) -> None:
-        """Take what an instance below says."""
+    def hear(
+        self, rank: Rank, elements: Mapping[int, Element], place: str, tags: Sequence[int]
+    ) -> None:
+        """Take what an instance below says, whose file is `place`."""
         if rank < self.rank:
-            self.rank, self.elements = rank, elements
+            self.rank, self.elements, self.place = rank, elements, place
         for tag in tags:
-            if full(elements, tag) and (tag not in self.gifts or rank < self.gifts[tag][0]):
+            if (tag not in self.gifts or rank < self.gifts[tag][0]) and full(elements, tag):
                 self.gifts[tag] = (rank, elements[tag], elements.get(SPECIFIC_CHARACTER_SET))
 
 
@@ -66,7 +63,9 @@ class Directory:
     """
 
     def __init__(self, making: Making = PLAIN) -> None:
-        self._root = _Node()
+        self._root = self._last = _Node()
+        self._last_key: tuple[object, ...] = ()
+        self._last_above: list[tuple[_Node, int]] = []
         self._making = making
         self._extra_tags = [
             tuple(key.tag for key in making.keys.get(kind, ()) if key.vr != "SQ") for kind in _KINDS
@@ -74,26 +73,39 @@ class Directory:
 
     def add(self, item: Item, proved: Proved) -> None:
         """Put the record of a copied instance in its place."""
-        _, study, series, _, _ = item.candidate.claims
         uid = proved.claims.instance.sop_instance_uid or ""
-        node = self._root
+        for (node, distance), tags in zip(
+            self._above(item, proved), self._extra_tags, strict=False
+        ):
+            node.hear((distance, uid), proved.elements, item.file_id.path, tags)
+        self._last.records.append(proved.record)
+
+    def _above(self, item: Item, proved: Proved) -> list[tuple[_Node, int]]:
+        """Return the nodes above an instance, each with how far its header is from the catalogue's row.
+
+        Its own node is `_last`. The instances of a series mostly have all of that in common.
+        """
+        patient, study, series, _, _ = item.candidate.claims
+        stated = proved.claims
+        key = (item.candidate.patient_identity, patient, study, series, *stated[:3])
+        if len(key) == len(self._last_key) and all(map(is_, key, self._last_key)):
+            return self._last_above
+        self._last_key, self._last_above, node = key, [], self._root
         if study is not None and series is not None:
             names = (
                 item.candidate.patient_identity or "",
                 study.study_instance_uid or "",
                 series.series_instance_uid or "",
             )
-            for name, level, tags in zip(names, _LEVELS, self._extra_tags, strict=True):
+            for name, level in zip(names, _LEVELS, strict=True):
                 node = node.children.setdefault(name, _Node())
-                ours, theirs = (
-                    entity_at(item.candidate.claims, level),
-                    entity_at(proved.claims, level),
-                )
+                ours = entity_at(item.candidate.claims, level)
+                theirs = entity_at(stated, level)
                 assert ours is not None
                 assert theirs is not None
-                rank = (node.distance(level, ours, theirs), uid)
-                node.hear(rank, proved.elements, tags)
-        node.records.append(proved.record)
+                self._last_above.append((node, len(differences(level, ours, theirs))))
+        self._last = node
+        return self._last_above
 
     def records(self, findings: list[Finding]) -> tuple[Record, ...]:
         """Return the records of the root entity; what had to be supplied joins `findings`."""
@@ -101,7 +113,7 @@ class Directory:
         def make(node: _Node, depth: int) -> Iterator[Record]:
             for child in node.children.values():
                 header = _completed(child, _KINDS[depth], findings, self._making)
-                built = _MAKERS[depth](header, extra=self._making.keys)
+                built = _MAKERS[depth](header, child.place, extra=self._making.keys)
                 assert built.record is not None, "an instance without UIDs cannot be planned"
                 findings.extend(built.findings)
                 record = in_utf8(built.record) if self._making.utf8 else built.record

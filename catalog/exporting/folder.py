@@ -20,6 +20,7 @@ from catalog.files.writing import (
     removed_on_failure,
     sync_all,
     sync_folder,
+    syncs_at_once,
     write_error,
     writing_to,
 )
@@ -92,7 +93,7 @@ class FolderReceiver:
             result = copy_opened(opening, target, check)
         else:
             result = link_opened(opening, target, check, self._link)
-        self._written.append(target)
+        self._note(target)
         return result
 
     def put_data(self, name: str, data: bytes) -> None:
@@ -102,7 +103,7 @@ class FolderReceiver:
         with writing_to(target), removed_on_failure(partial):
             partial.write_bytes(data)
             partial.replace(target)
-        self._written.append(target)
+        self._note(target)
 
     def finish(self, dicomdir: BinaryIO) -> None:
         """Flush all copies, write the DICOMDIR, and take the mark of the unfinished away."""
@@ -113,6 +114,11 @@ class FolderReceiver:
         with writing_to(self.place):
             (self.place / UNFINISHED).unlink(missing_ok=True)
             sync_folder(self.place)
+
+    def _note(self, target: str) -> None:
+        """Remember what was written, where files are flushed one by one."""
+        if not syncs_at_once():
+            self._written.append(target)
 
     def _target(self, name: str) -> str:
         """Return the path of a file below the folder; its own folder exists then."""

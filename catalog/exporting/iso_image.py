@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -37,6 +37,12 @@ MAX_FILE_BYTES = 0xFFFFFFFF
 MAX_COMPONENTS = 7
 """Deepest file. ISO 9660 has eight levels of folders, so eight components could be (ECMA-119
 §6.8.2.1), but pycdlib counts the file as a level. dcat's own names have five."""
+
+MAX_FOLDERS = 0xFFFF
+"""Most folders, the root included: the path table numbers them in 16 bits (ECMA-119 §9.4.4)."""
+
+MAX_IMAGE_BYTES = 0xFFFFFFFF * 2048
+"""Most sectors: their numbers have 32 bits (ECMA-119 §8.4.8)."""
 
 _FOLDER = re.compile(r"[A-Z0-9_]{1,8}")
 _FILE = re.compile(r"[A-Z0-9_]{1,8}(\.[A-Z0-9_]{1,3})?")
@@ -250,6 +256,33 @@ def file_system_of(profile: str | None) -> tuple[bool, str]:
     if {"USB", "MMC", "CF", "SD"} & set(parts):
         return False, f"{profile} is for a medium with FAT (PS3.12), not for an ISO image; export to a folder of that medium instead."  # fmt: skip
     return False, ""
+
+
+def check_bounds(names: Sequence[str], size_bytes: int, *, with_pages: bool = False) -> None:
+    """Make sure that one image can hold files of these names, `/` between folders, and so many bytes.
+
+    Raises
+    ------
+    ExportError
+        If it cannot. Nothing was written then.
+    """
+    folders = {"/".join(parts[:end]) for name in names for parts in (name.split("/"),) for end in range(1, len(parts))}  # fmt: skip
+    for name in names:
+        if name.count("/") >= MAX_COMPONENTS:
+            raise ExportError(
+                f"{name} has more than {MAX_COMPONENTS} components, which dcat cannot put into an ISO image; export to a folder or ZIP file. Nothing was written."
+            )
+        check_level_1(name)
+    # Pages have a folder for each that the DICOM files have.
+    count = 1 + len(folders) * (2 if with_pages else 1)
+    if count > MAX_FOLDERS:
+        raise ExportError(
+            f"The File-set has {count:,} folders, and an ISO 9660 image holds at most {MAX_FOLDERS:,}. Divide it with --media, select less, or export to a folder or ZIP file. Nothing was written."
+        )
+    if size_bytes > MAX_IMAGE_BYTES:
+        raise ExportError(
+            f"The File-set has {size_bytes:,} bytes, and an ISO 9660 image at most {MAX_IMAGE_BYTES:,}. Divide it with --media, or select less. Nothing was written."
+        )
 
 
 def check_level_1(name: str) -> None:

@@ -15,7 +15,7 @@ from catalog.exporting.carrying import carry_out, making_of, receiver_of
 from catalog.exporting.folder import FolderReceiver, check_destination
 from catalog.exporting.order import Order, options_of
 from catalog.exporting.plan import Item, Plan, ambiguous, make_plan
-from catalog.exporting.preflight import check_total_space, needed_bytes
+from catalog.exporting.preflight import check_container, check_total_space, needed_bytes
 from catalog.exporting.receiver import Receiver
 from catalog.exporting.transcoding import target_named
 from catalog.exporting.volumes import divided, volume_label, volume_uid
@@ -84,11 +84,12 @@ def plan_export(  # noqa: PLR0913 - each is a choice of its own
     capacity_bytes: int | None = None,
     icons: int | None = None,
     with_pages: bool = False,
+    container: str = "folder",
 ) -> Plan:
     """Return the plan of an export; only files of which several hold one instance are read.
 
     With a `capacity_bytes` it is divided into volumes that hold so much; `icons` and `with_pages`
-    say what else goes onto them.
+    say what else goes onto them. What the `container` cannot hold is left out.
 
     Raises
     ------
@@ -101,7 +102,7 @@ def plan_export(  # noqa: PLR0913 - each is a choice of its own
     """
     syntax = target_named(transfer_syntax) if transfer_syntax else None
     named = profile_named(profile) if profile else None
-    chosen = list(candidates(catalogue, selection))
+    chosen = list(candidates(catalogue, selection, whole=False))
     digests = {} if take_first else dict(_digests(chosen))
     plan = make_plan(
         chosen,
@@ -110,6 +111,7 @@ def plan_export(  # noqa: PLR0913 - each is a choice of its own
         profile=named,
         private=private,
         transfer_syntax=syntax,
+        longest_bytes=_longest_bytes(container),
     )
     if capacity_bytes is None:
         return plan
@@ -121,6 +123,15 @@ def plan_export(  # noqa: PLR0913 - each is a choice of its own
         transfer_syntax=syntax,
         with_pages=with_pages,
     )
+
+
+def _longest_bytes(container: str) -> int | None:
+    """Return how long a file may be in a container of that kind; `None` if that is not bounded."""
+    if container != "iso":
+        return None
+    from catalog.exporting.iso_image import MAX_FILE_BYTES
+
+    return MAX_FILE_BYTES
 
 
 def _digests(chosen: list[Candidate]) -> Iterator[tuple[int, str]]:
@@ -216,6 +227,7 @@ def _prepared(order: Order, parts: list[Part]) -> list[tuple[Receiver, list[Find
     """Return what takes in each volume, with what is to be noted; nothing is written yet."""
     for part in parts:
         making_of(part.order)
+        check_container(part.order, part.items)
     prepared = [receiver_of(part.order) for part in parts]
     if len(parts) > 1:
         if order.container == "folder":
@@ -246,12 +258,10 @@ def _recorded(
                 order.recipient,
                 going_on,
             )
-            ledger.add_items(connection, export_ref, [planned_row(item) for item in part.items])
+            ledger.add_items(connection, export_ref, map(planned_row, part.items))
             books.append(Book(catalogue, export_ref, ledger.item_refs(connection, export_ref)))
             if number == 0:
-                ledger.add_items(
-                    connection, export_ref, [left_out_row(out) for out in plan.left_out]
-                )
+                ledger.add_items(connection, export_ref, map(left_out_row, plan.left_out))
     return books
 
 

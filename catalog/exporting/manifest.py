@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,7 +33,8 @@ class WithManifest:
     def __init__(self, inner: Receiver, name: str = manifest.MANIFEST) -> None:
         self._inner = inner
         self._name = name
-        self._digests: dict[str, bytes] = {}
+        self._copies: list[tuple[FileId, bytes]] = []
+        self._others: dict[str, bytes] = {}
 
     @property
     def place(self) -> Path:
@@ -50,7 +52,7 @@ class WithManifest:
     def put(self, file_id: FileId, opening: AbstractContextManager[Opened], check: Check) -> Copied:
         """Take in a file; its digest is that of the copy."""
         copied = self._inner.put(file_id, opening, check)
-        self._digests[file_id.path] = bytes.fromhex(copied.digest)
+        self._copies.append((file_id, bytes.fromhex(copied.digest)))
         return copied
 
     def put_data(self, name: str, data: bytes) -> None:
@@ -58,7 +60,7 @@ class WithManifest:
         import hashlib
 
         self._inner.put_data(name, data)
-        self._digests[name] = hashlib.sha256(data).digest()
+        self._others[name] = hashlib.sha256(data).digest()
 
     def finish(self, dicomdir: BinaryIO) -> None:
         """Write the manifest, and then finish with the DICOMDIR."""
@@ -68,7 +70,10 @@ class WithManifest:
         while chunk := dicomdir.read(CHUNK_BYTES):
             digest.update(chunk)
         dicomdir.seek(0)
-        listed = {**self._digests, DICOMDIR: digest.digest()}
-        lines = manifest.text((name, value.hex()) for name, value in listed.items())
+        self._others[DICOMDIR] = digest.digest()
+        copies = ((file_id.path, value) for file_id, value in self._copies)
+        listed = chain(copies, self._others.items())
+        lines = manifest.text((name, value.hex()) for name, value in listed)
+        self._copies.clear()
         self._inner.put_data(self._name, lines.encode("utf-8"))
         self._inner.finish(dicomdir)

@@ -5,8 +5,9 @@ Whatever was selected is in the plan: as an item to copy, or as left out with th
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from operator import is_
 from typing import TYPE_CHECKING, NamedTuple
 
 from catalog.database.fetch import Candidate, SourceFile
@@ -81,6 +82,7 @@ def make_plan(
     profile: Profile | None = None,
     private: bool = False,
     transfer_syntax: str | None = None,
+    longest_bytes: int | None = None,
 ) -> Plan:
     """Return the plan for `candidates`, the same in whatever order they come.
 
@@ -98,10 +100,13 @@ def make_plan(
     transfer_syntax:
         UID of the Transfer Syntax into which all files are brought, or `None`: each stays in its
         own. A file for which that is not possible is left out, with the code `not-transcodable`.
+    longest_bytes:
+        What is longer is left out, with the code `too-large`: an ISO image cannot hold it.
     """
+    order = _Order()
     left_out: list[LeftOut] = []
     chosen: list[tuple[Candidate, SourceFile]] = []
-    for candidate in sorted(candidates, key=_order):
+    for candidate in sorted(candidates, key=order):
         refusal = _refusal(candidate, private)
         if refusal is None:
             source, refusal = _source(candidate, digests, take_first)
@@ -109,6 +114,8 @@ def make_plan(
                 refusal = _misfit(candidate, source, profile, transfer_syntax)
             if source is not None and refusal is None:
                 refusal = _obstacle(source, transfer_syntax)
+            if source is not None and refusal is None:
+                refusal = _too_long(source, longest_bytes)
             if source is not None and refusal is None:
                 chosen.append((candidate, source))
                 continue
@@ -121,7 +128,7 @@ def make_plan(
     chosen = [(c, source) for c, source in chosen if c.instance_ref not in conflicts]
     file_ids = names(_identity(c) for c, _ in chosen)
     items = tuple(Item(c, source, file_ids[_identity(c)]) for c, source in chosen)
-    return Plan(items, tuple(sorted(left_out, key=lambda out: _order(out.candidate))))
+    return Plan(items, tuple(sorted(left_out, key=lambda out: order(out.candidate))))
 
 
 def present(candidate: Candidate) -> tuple[SourceFile, ...]:
@@ -135,23 +142,36 @@ def ambiguous(candidate: Candidate) -> tuple[SourceFile, ...]:
     return files if len(files) > 1 and len({f.size_bytes for f in files}) == 1 else ()
 
 
-def _order(candidate: Candidate) -> tuple[object, ...]:
-    patient, study, series, instance, _ = candidate.claims
+class _Order:
+    """The order of the directory, as keys for sorting; instances of a series share most of theirs."""
 
-    def number(value: int | None) -> tuple[bool, int]:
-        return value is None, value or 0
+    def __init__(self) -> None:
+        self._last: tuple[object, ...] = ()
+        self._above: tuple[object, ...] = ()
 
-    return (
-        patient is None,
-        (patient and patient.patient_id) or "",
-        candidate.patient_identity or "",
-        (study and study.study_date) or "",
-        (study and study.study_instance_uid) or "",
-        number(series and series.series_number),
-        (series and series.series_instance_uid) or "",
-        number(instance.instance_number),
-        instance.sop_instance_uid or "",
-    )
+    def __call__(self, candidate: Candidate) -> tuple[object, ...]:
+        instance = candidate.claims.instance
+        number = instance.instance_number
+        above = self._above_of(candidate)
+        return above, number is None, number or 0, instance.sop_instance_uid or ""
+
+    def _above_of(self, candidate: Candidate) -> tuple[object, ...]:
+        patient, study, series, _, _ = candidate.claims
+        last = (candidate.patient_identity, patient, study, series)
+        if len(self._last) != len(last) or not all(map(is_, last, self._last)):
+            number = series and series.series_number
+            self._last = last
+            self._above = (
+                patient is None,
+                (patient and patient.patient_id) or "",
+                candidate.patient_identity or "",
+                (study and study.study_date) or "",
+                (study and study.study_instance_uid) or "",
+                number is None,
+                number or 0,
+                (series and series.series_instance_uid) or "",
+            )
+        return self._above
 
 
 def _identity(candidate: Candidate) -> tuple[str, ...]:
@@ -168,6 +188,9 @@ def _identity(candidate: Candidate) -> tuple[str, ...]:
     )
 
 
+_is_legal = lru_cache(maxsize=1024)(is_uid)
+"""For UIDs that many instances share."""
+
 Why = tuple[str, str, str]
 """Code, reason and detail of something left out."""
 
@@ -183,13 +206,13 @@ def _refusal(candidate: Candidate, private: bool) -> Why | None:
             "",
         )
     _, study, series, instance, _ = candidate.claims
-    for name, uid in (
-        ("SOP Class UID", instance.sop_class_uid),
-        ("SOP Instance UID", instance.sop_instance_uid),
-        ("Study Instance UID", study and study.study_instance_uid),
-        ("Series Instance UID", series and series.series_instance_uid),
+    for name, uid, is_good in (
+        ("SOP Class UID", instance.sop_class_uid, _is_legal),
+        ("SOP Instance UID", instance.sop_instance_uid, is_uid),
+        ("Study Instance UID", study and study.study_instance_uid, _is_legal),
+        ("Series Instance UID", series and series.series_instance_uid, _is_legal),
     ):
-        if uid and not is_uid(uid):
+        if uid and not is_good(uid):
             return (
                 "illegal-uid",
                 f"its {name} is no legal UID (PS3.5 §9.1), so no directory record can name it",
@@ -215,11 +238,21 @@ def _obstacle(source: SourceFile, transfer_syntax: str | None) -> Why | None:
     return ("not-transcodable", reason, _path(source)) if reason else None
 
 
+def _too_long(source: SourceFile, longest_bytes: int | None) -> Why | None:
+    """Return why the file cannot stand in an ISO image, or `None`."""
+    if longest_bytes is None or (source.size_bytes or 0) <= longest_bytes:
+        return None
+    reason = f"a file on an ISO 9660 Level 1 disc has at most {longest_bytes:,} bytes; export it to a folder or ZIP file"
+    return "too-large", reason, f"{source.size_bytes:,} bytes"
+
+
 def _source(
     candidate: Candidate, digests: Mapping[int, str], take_first: bool
 ) -> tuple[SourceFile | None, Why | None]:
     """Return the file to copy, or why there is none."""
     files = present(candidate)
+    if len(files) == 1 and files[0].transfer_syntax_uid is not None:
+        return files[0], None
     if not files:
         if candidate.files:
             return None, ("missing", "its file is missing", _path(candidate.files[0]))
@@ -262,13 +295,15 @@ def _conflicts(candidates: Sequence[Candidate]) -> dict[int, Why]:
     )  # fmt: skip
     found: dict[int, Why] = {}
     for code, reason, name, owner in rules:
-        owners: dict[Hashable, set[Hashable]] = defaultdict(set)
+        owners: dict[Hashable, Hashable] = {}
+        several = set()
         for candidate in candidates:
-            if name(candidate):
-                owners[name(candidate)].add(owner(candidate))
-        for candidate in candidates:
-            if len(owners.get(name(candidate), ())) > 1:
-                found.setdefault(candidate.instance_ref, (code, reason, str(name(candidate))))
+            named = name(candidate)
+            if named and owners.setdefault(named, own := owner(candidate)) != own:
+                several.add(named)
+        for candidate in candidates if several else ():
+            if (named := name(candidate)) in several:
+                found.setdefault(candidate.instance_ref, (code, reason, str(named)))
     return found
 
 

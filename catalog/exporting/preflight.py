@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from catalog.errors import ExportError
 from catalog.exporting.folder import block_bytes, check_space
 from catalog.exporting.order import Order
-from catalog.exporting.plan import Item
-from catalog.files.paths import on_disk, split_member
+from catalog.exporting.plan import Item, Plan
+from catalog.files.paths import split_member
+from catalog.files.store import stats_of
+from catalog.files.urls import is_url
+from catalog.shapes import replace
 
 
 class Unlike(NamedTuple):
@@ -26,33 +29,41 @@ def unlike(items: Sequence[Item]) -> tuple[Unlike, ...]:
     archive it is the archive that is asked about, once.
     """
     found = []
-    archives: dict[str, os.stat_result | str] = {}
-    for item in items:
-        source = item.source
-        inside = split_member(source.path)
-        if inside is None:
-            status = _status(on_disk(source.root, source.path))
-        else:
-            path = on_disk(source.root, inside[0])
-            if path not in archives:
-                archives[path] = _status(path)
-            status = archives[path]
-        if isinstance(status, str):
-            found.append(Unlike(item, status))
-        elif inside is None and source.size_bytes not in (None, status.st_size):
+    paths = [_asked_about(item) for item in items]
+    once = list(dict.fromkeys(paths))
+    stats = dict(zip(once, stats_of(once), strict=True))
+    for item, path in zip(items, paths, strict=True):
+        source, stat = item.source, stats[path]
+        if isinstance(stat, OSError):
+            found.append(Unlike(item, f"it cannot be found: {stat.strerror}"))
+        elif path[1] == source.path and source.size_bytes not in (None, stat.size_bytes):
             found.append(
-                Unlike(item, f"it has {status.st_size:,} bytes and had {source.size_bytes:,}")
+                Unlike(item, f"it has {stat.size_bytes:,} bytes and had {source.size_bytes:,}")
             )
-        elif source.mtime_ns not in (None, status.st_mtime_ns):
+        elif source.mtime_ns not in (None, stat.mtime_ns):
             found.append(Unlike(item, "it was written since it was indexed"))
     return tuple(found)
 
 
-def _status(path: str) -> os.stat_result | str:
-    try:
-        return os.stat(path)  # noqa: PTH116 - the name may not be UTF-8
-    except OSError as exc:
-        return f"it cannot be found: {exc.strerror}"
+def as_found(plan: Plan, changed: Sequence[Unlike]) -> Plan:
+    """Return the plan with changed sources taken as they are now; others must stay as they were indexed."""
+    if not changed:
+        return plan
+    odd = {each.item.source.file_ref for each in changed}
+
+    def taken(item: Item) -> Item:
+        if item.source.file_ref not in odd:
+            return item
+        return item._replace(source=item.source._replace(mtime_ns=None))
+
+    volumes = (replace(v, items=tuple(map(taken, v.items))) for v in plan.volumes)
+    return replace(plan, items=tuple(map(taken, plan.items)), volumes=tuple(volumes))
+
+
+def _asked_about(item: Item) -> tuple[str, str]:
+    """Return root and path of the file whose size and time tell, of a member those of its archive."""
+    inside = split_member(item.source.path)
+    return item.source.root, item.source.path if inside is None else inside[0]
 
 
 def needed_bytes(order: Order, items: Sequence[Item]) -> int:
@@ -68,6 +79,27 @@ def needed_bytes(order: Order, items: Sequence[Item]) -> int:
         return sum(sizes) + directory
     block = block_bytes(order.destination)
     return sum(-(-size // block) * block for size in sizes) + directory
+
+
+def check_container(order: Order, items: Sequence[Item]) -> None:
+    """Make sure that one volume of the order's kind can hold these files, and so many folders.
+
+    Raises
+    ------
+    ExportError
+        If it cannot, or links are to be made to storage behind a URL.
+    """
+    if order.link is not None:
+        for item in items:
+            if is_url(item.source.root):
+                raise ExportError(
+                    f"{item.source.root} is storage behind a URL, to which no link can be made; export without --link. Nothing was written."
+                )
+    if order.container == "iso":
+        from catalog.exporting.iso_image import check_bounds
+
+        names = [item.file_id.path for item in items]
+        check_bounds(names, needed_bytes(order, items), with_pages=order.facility is not None)
 
 
 def check_total_space(order: Order, items: Sequence[Item]) -> None:

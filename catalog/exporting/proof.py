@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from io import FileIO
+from collections.abc import Iterable, Mapping
+from io import BytesIO, FileIO
 from typing import BinaryIO, NamedTuple
 
 from catalog.attributes import at
@@ -17,8 +18,9 @@ from catalog.errors import EncodingError, HeaderError, SourceChanged
 from catalog.exporting.making import PLAIN, Making
 from catalog.exporting.plan import Item
 from catalog.fileset import build
+from catalog.fileset.likeness import Likeness, likeness
 from catalog.fileset.profiles import misfit, unmet
-from catalog.fileset.recall import Recall
+from catalog.fileset.recall import Recall, Watched
 from catalog.fileset.recoding import in_utf8
 from catalog.fileset.records import record_type_for
 from catalog.fileset.supplied import full
@@ -30,7 +32,7 @@ class Proved(NamedTuple):
     """What a copy's own header gives: its record, and what it states."""
 
     record: Record
-    elements: dict[int, Element]
+    elements: Mapping[int, Element]
     claims: Claims
 
 
@@ -48,6 +50,17 @@ _NOT_OF_THE_INSTANCE = tuple(
 """What the claims of all instances of a series depend on, apart from their own attributes."""
 
 
+class _Model(NamedTuple):
+    """A copy that others are like but for their SOP Instance UID, Instance Number and File ID."""
+
+    likeness: Likeness
+    claims: Claims
+    identity: tuple[str | None, ...]
+
+
+_MOST_MODELS = 16
+
+
 class Reading:
     """What was read of the copies before: those of a series have most in common. For one thread.
 
@@ -62,6 +75,11 @@ class Reading:
         self.memory = build.Memory()
         self._whole = whole
         self._claims: Recall[Claims] = Recall()
+        self._models: dict[int, _Model] = {}  # by the id of their base, which they keep alive
+        # What profiles ask, icons, and records in UTF-8 depend on more than is watched here.
+        self._has_models = not (
+            whole or making.profile is not None or making.icon_size is not None or making.utf8
+        )
 
     def claims(self, header: Header) -> Claims | None:
         """Return what a header states; `None` if it does not say which instance it is."""
@@ -92,7 +110,36 @@ class Reading:
         """
         if isinstance(stream, FileIO):
             return self._reader.read(stream.fileno(), size_bytes)
+        if isinstance(stream, BytesIO):
+            return self._reader.read(stream.getvalue(), size_bytes)
         return read_header(stream, size_bytes, self._reader.wanted)
+
+    def like(self, header: Header, item: Item) -> Proved | None:
+        """Return what the copy of `item` with `header` gives, if it is like one before, and that instance."""
+        known = None if header.base is None else self._models.get(id(header.base))
+        if known is None:
+            return None
+        made = known.likeness.record(header, item.file_id)
+        if made is None:
+            return None
+        record, uid = made
+        planned = item.candidate.claims
+        if planned.instance.sop_instance_uid != uid or _above(planned) != known.identity:
+            return None  # which the general way tells
+        claims = known.claims
+        own = claims._replace(instance=claims.instance._replace(sop_instance_uid=uid))
+        return Proved(record, header.elements, own)
+
+    def keep(self, header: Header, proved: Proved, seen: Iterable[int]) -> None:
+        """Remember a copy of which nothing was noticed; `seen` is what its record was made from."""
+        if not self._has_models or not full(header.elements, build.SOP_CLASS_UID):
+            return
+        found = likeness(header, proved.record, (*seen, *_NOT_OF_THE_INSTANCE))
+        if found is None:
+            return
+        if len(self._models) >= _MOST_MODELS:
+            self._models.clear()
+        self._models[id(found.base)] = _Model(found, proved.claims, _above(proved.claims))
 
 
 class Proof:
@@ -121,6 +168,9 @@ class Proof:
             header = self._reading.header(stream, size_bytes)
         except HeaderError as exc:
             raise SourceChanged(f"its header can no longer be read: {exc}") from exc
+        self.proved = self._reading.like(header, self.item)
+        if self.proved is not None:
+            return
         if any(finding.code == "no-preamble" for finding in header.findings):
             raise SourceChanged(
                 "it has no preamble and prefix, so it is no DICOM file of a File-set (PS3.10 §7.1)"
@@ -134,8 +184,9 @@ class Proof:
         syntax = header.transfer_syntax_uid or ""
         self._fits(elements, syntax)
         found: list[Finding] = []
+        watched = Watched(elements)
         built = build.instance_record(
-            elements,
+            watched,
             self.item.file_id,
             syntax,
             extra=self._making.keys,
@@ -151,6 +202,8 @@ class Proof:
         if header.is_truncated:
             self._note("truncated", "The file ends inside its Pixel Data; it was copied as it is.")
         self.proved = Proved(record, elements, stated)
+        if not (built.findings or header.findings or header.is_truncated):
+            self._reading.keep(header, self.proved, watched.seen)
 
     def _note(self, code: str, message: str) -> None:
         self._findings.append(Finding(code, Severity.WARNING, message, self._place))
@@ -196,10 +249,13 @@ class Proof:
 
 
 def _identity(claims: Claims) -> tuple[str | None, ...]:
-    patient, study, series, instance, _ = claims
+    return (*_above(claims), claims.instance.sop_instance_uid)
+
+
+def _above(claims: Claims) -> tuple[str | None, ...]:
+    patient, study, series, _, _ = claims
     return (
         (patient and patient.patient_id) or None,
         study and study.study_instance_uid,
         series and series.series_instance_uid,
-        instance.sop_instance_uid,
     )

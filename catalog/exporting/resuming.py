@@ -125,7 +125,7 @@ def _stored(catalogue: Catalogue, export: ledger.StoredExport) -> _Stored:
         rows = ledger.items_of(connection, export.ref)
     known = {
         (source_path(file), candidate.claims.instance.sop_instance_uid or ""): (candidate, file)
-        for candidate in candidates(catalogue, Selection(), export_ref=export.ref)
+        for candidate in candidates(catalogue, Selection(), export_ref=export.ref, whole=False)
         for file in candidate.files
     }
     items, refs, left_out = [], [], []
@@ -260,7 +260,7 @@ class _ResumedFolder(FolderReceiver):
         if os.path.lexists(target):
             found = self._as_it_should_be(file_id, target, opening, check)
             if found is not None:
-                self._written.append(str(target))
+                self._note(str(target))
                 self.kept += 1
                 return found
             try:

@@ -15,14 +15,13 @@ from catalog.database import ledger, runs
 from catalog.database.catalogue import Catalogue
 from catalog.errors import DicomdirError, ExportError
 from catalog.exporting.book import left_out_row, planned_row
-from catalog.exporting.carrying import manifest_name
 from catalog.exporting.order import Order, options_of, order_from
 from catalog.exporting.plan import Item, LeftOut, Plan
 from catalog.exporting.receiver import DICOMDIR
-from catalog.files.digest import digest
-from catalog.files.paths import absolute_text, on_disk, split_member, to_text
-from catalog.files.writing import atomic
-from catalog.fileset import manifest
+from catalog.files.digest import digest, digest_of
+from catalog.files.opening import Opener, Source
+from catalog.files.paths import absolute_text, split_member, to_text
+from catalog.files.urls import is_url
 from catalog.fileset.reader import read
 from catalog.fileset.tree import Record, walk
 from catalog.query.selection import Selection
@@ -127,13 +126,14 @@ def plan_update(
         if path is None or path not in found.copies:
             if path is not None:
                 unchanged += 1  # another program's record: it is left as it is
-            elif split_member(item.source.path) is not None:
-                reason = "it lies in an archive, from which an update does not copy; export again"
-                left_out.append(LeftOut(item.candidate, "in-archive", reason, _source(item)))
+            elif (why := _cannot_be_added(item)) is not None:
+                left_out.append(LeftOut(item.candidate, *why, _source(item)))
             else:
                 added.append(item)
         elif _is_as_before(destination / path, found.copies[path], item):
             unchanged += 1
+        elif is_url(item.source.root):
+            left_out.append(LeftOut(item.candidate, *_AT_URL, _source(item)))
         else:
             replaced.append(item)
     chosen = [item.candidate for item in plan.items] + [out.candidate for out in plan.left_out]
@@ -171,6 +171,19 @@ def files_named(order: Order) -> dict[str, str]:
     }
 
 
+_AT_URL = "at-url", "it lies behind a URL, from which an update does not copy; export again"
+
+
+def _cannot_be_added(item: Item) -> tuple[str, str] | None:
+    """Return code and reason if an update cannot copy from where the source lies."""
+    if is_url(item.source.root):
+        return _AT_URL
+    if split_member(item.source.path) is not None:
+        reason = "it lies in an archive, from which an update does not copy; export again"
+        return "in-archive", reason
+    return None
+
+
 def _is_as_before(copy: Path, row: ledger.ItemRow, item: Item) -> bool:
     """Return whether the source of a copy has the bytes that were copied."""
     source = item.source
@@ -182,7 +195,8 @@ def _is_as_before(copy: Path, row: ledger.ItemRow, item: Item) -> bool:
         status = copy.stat()
         if (status.st_size, status.st_mtime_ns) == (source.size_bytes, source.mtime_ns):
             return True
-        return digest(on_disk(source.root, source.path)) == row.digest
+        with Opener() as opener:
+            return digest_of(Source(source.root, source.path), opener) == row.digest
     except OSError:
         return False
 
@@ -228,7 +242,6 @@ class Entry:
             if record.file_components
         }
         settled = []
-        digests: dict[str, str] = {}
         for ref, item in zip(self._refs, self._update.coming, strict=False):
             uid = item.candidate.claims.instance.sop_instance_uid or ""
             record = named.get(uid)
@@ -240,11 +253,9 @@ class Entry:
                 continue
             path = "/".join(record.file_components or ())
             copy = order.destination / path
-            digests[path] = digest(str(copy))
             size = copy.stat().st_size
-            settled.append(ledger.Settled(ref, "copied", size, digests[path], None))
+            settled.append(ledger.Settled(ref, "copied", size, digest(str(copy)), None))
             self.counts["copied"] += 1
-        self._rewrite_manifest(order, digests)
         with self._catalogue.write() as connection:
             ledger.settle_items(connection, settled)
             known = ledger.instances_named(connection, order.file_set_uid)
@@ -260,20 +271,6 @@ class Entry:
             fileset_ref = ledger.store_fileset(connection, self._run_ref, stored, rows)
             for export_ref in (*former, self.export_ref):
                 ledger.end_export(connection, export_ref, fileset_ref)
-
-    def _rewrite_manifest(self, order: Order, digests: Mapping[str, str]) -> None:
-        path = order.destination / manifest_name(order)
-        if not path.is_file():
-            return
-        listed = manifest.Listed({}, [])
-        manifest.read(path.read_bytes(), path.name, listed)
-        gone = set(self._update.gone) - digests.keys()
-        after = {name: value for name, value in listed.digests.items() if name not in gone}
-        after |= digests
-        for each in (order.destination / DICOMDIR, *order.destination.glob(f"{DICOMDIR}.*.bak")):
-            after[each.name] = digest(str(each))
-        with atomic(path) as stream:
-            stream.write(manifest.text(after.items()).encode("utf-8"))
 
     def _record_rows(
         self, walked: Sequence[tuple[int, Record]], known: Mapping[str, int]

@@ -7,13 +7,15 @@ directory, which makes it a ZIP file, is written last, and lists the DICOMDIR fi
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
 import struct
 import time
 import weakref
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
@@ -21,15 +23,22 @@ from typing import BinaryIO, NamedTuple, cast
 from catalog.errors import ExportError, SourceChanged
 from catalog.exporting.container import check_new_file, check_other_name, partial_of
 from catalog.exporting.receiver import DICOMDIR, Check
-from catalog.files.copy import Copied
+from catalog.files.copy import Copied, read_at_once
 from catalog.files.inflating import Codec, Inflated
 from catalog.files.member_stream import MemberStream
-from catalog.files.opening import Opened
+from catalog.files.opening import Opened, Opening
 from catalog.files.stretch import Stretch
 from catalog.files.writing import sync_folder, writing_to
 from catalog.fileset.file_id import FileId
 
 CHUNK_BYTES = 1 << 20
+AT_ONCE_BYTES = 4 << 20
+"""Files up to this are read by one call and written by another."""
+
+ASIDE_BYTES = 128 << 10
+"""Longer files are digested by a thread while they are written: neither needs Python's lock."""
+
+_HAS_PWRITEV = hasattr(os, "pwritev")
 ENTRY_BYTES = 30 + 46 + 2 * 71
 """Most bytes that the archive itself needs for an entry; a File ID has up to 71."""
 
@@ -94,6 +103,7 @@ class ZipReceiver:
         self._count = 0
         self._others: set[str] = set()
         self._opened: BinaryIO | None = None
+        self._aside: ThreadPoolExecutor | None = None
 
     def prepare(self, size_bytes: int) -> None:
         """Make sure that the file is new, and that there is so much space."""
@@ -115,6 +125,10 @@ class ZipReceiver:
 
     def put(self, file_id: FileId, opening: AbstractContextManager[Opened], check: Check) -> Copied:
         """Take in a file, and have `check` read it from the archive itself."""
+        path = opening.local_path if isinstance(opening, Opening) else None
+        whole = None if path is None or self._method else read_at_once(path, AT_ONCE_BYTES)
+        if whole is not None:
+            return self._put_at_once(file_id, *whole, check)
         digest = hashlib.sha256()
         with ExitStack() as stack:
             try:
@@ -135,6 +149,30 @@ class ZipReceiver:
         self._count += 1
         return Copied(sums.size_bytes, digest.hexdigest())
 
+    def _put_at_once(
+        self, file_id: FileId, data: bytes, status: os.stat_result, check: Check
+    ) -> Copied:
+        """Take in a file that is in memory: what is digested and checked is what is written."""
+        dated = _dos_time(status.st_mtime_ns // 1_000_000_000)
+        head = _Head(file_id.path.encode("ascii"), 0, _STORED, dated, len(data) >= _WIDE_BYTES)
+        digest = self._digest_of(data)
+        check(io.BytesIO(data), len(data))
+        start = self._at
+        with self._taken_back():
+            sums = self._entry(head, iter((data,)))
+        self._central += _central(head, sums, start)
+        self._count += 1
+        return Copied(sums.size_bytes, digest())
+
+    def _digest_of(self, data: bytes) -> Callable[[], str]:
+        """Return what gives the digest of `data`; meanwhile a thread makes it, if that takes long."""
+        if len(data) < ASIDE_BYTES:
+            digest = hashlib.sha256(data).hexdigest()
+            return lambda: digest
+        if self._aside is None:
+            self._aside = ThreadPoolExecutor(1, thread_name_prefix="digest")
+        return self._aside.submit(lambda: hashlib.sha256(data).hexdigest()).result
+
     def put_data(self, name: str, data: bytes) -> None:
         """Take in another file."""
         check_other_name(name)
@@ -154,10 +192,10 @@ class ZipReceiver:
         length = len(first) + len(self._central)
         end = _end(count, self._at, length)
         with writing_to(self.place):
-            self._file.seek(self._at)
-            for data in (first, self._central, end):
-                _write_all(self._file, memoryview(data))
-            self._file.truncate()  # nothing that was taken back may follow
+            _write_all(self._file, self._at, first, self._central, end)
+            self._file.truncate(
+                self._at + length + len(end)
+            )  # nothing that was taken back may follow
             os.fsync(self._file.fileno())
             self._file.close()
             # Another program may have made a file of this name meanwhile, which is not ours to replace.
@@ -204,7 +242,7 @@ class ZipReceiver:
         if deflate is None and not second:
             # Most files are one piece: header and content in one write
             sums = _Sums(zlib.crc32(first), len(first), len(first))
-            self._write_at(start, _local(head, sums) + first)
+            self._write_at(start, _local(head, sums), first)
             self._at += len(first)
             return sums
         for chunk in _joined(first, second, chunks):
@@ -228,10 +266,9 @@ class ZipReceiver:
             self._write_at(self._at, data)
             self._at += len(data)
 
-    def _write_at(self, offset: int, data: bytes) -> None:
+    def _write_at(self, offset: int, *pieces: bytes) -> None:
         with writing_to(self.place):
-            self._file.seek(offset)
-            _write_all(self._file, memoryview(data))
+            _write_all(self._file, offset, *pieces)
 
     def _copy(self, start: int, head: _Head, sums: _Sums) -> BinaryIO:
         """Return an entry's content, as it now stands in the archive."""
@@ -244,9 +281,15 @@ class ZipReceiver:
         return cast(BinaryIO, MemberStream(flow, sums.size_bytes, sums.crc, ends_flow=True))
 
 
-def _write_all(file: BinaryIO, data: memoryview) -> None:
-    while data:
-        data = data[file.write(data) :]
+def _write_all(file: BinaryIO, offset: int, *pieces: bytes | bytearray) -> None:
+    """Write `pieces` one after the other from `offset`; the file's position may move."""
+    if _HAS_PWRITEV and os.pwritev(file.fileno(), pieces, offset) == sum(map(len, pieces)):
+        return
+    file.seek(offset)
+    for piece in pieces:
+        data = memoryview(piece)
+        while data:
+            data = data[file.write(data) :]
 
 
 def _joined(first: bytes, second: bytes, more: Iterator[bytes]) -> Iterator[bytes]:

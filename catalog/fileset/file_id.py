@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from catalog.errors import FileIdError
 from catalog.findings import Finding, Severity
@@ -16,7 +17,9 @@ from catalog.shapes import frozen
 MAX_COMPONENTS = 8
 MAX_COMPONENT_LENGTH = 8
 
-_COMPONENT = re.compile(r"[A-Z0-9_]{1,8}")
+_is_component = lru_cache(maxsize=1024)(re.compile(r"[A-Z0-9_]{1,8}").fullmatch)
+"""Files of one folder share all but their last component."""
+
 _CLAUSE = "PS3.10 §8.2"
 _DRIVE = re.compile(r"[A-Za-z]:")
 _VERSION = re.compile(r";[0-9]+$")
@@ -40,7 +43,7 @@ class FileId:
                 f"A File ID has 1 to {MAX_COMPONENTS} components, not {len(self.components)} ({_CLAUSE})."
             )
         for component in self.components:
-            if not _COMPONENT.fullmatch(component):
+            if not _is_component(component):
                 raise FileIdError(
                     f"{component!r} is no component of a File ID: 1 to {MAX_COMPONENT_LENGTH} of "
                     "A-Z, 0-9 and _ (PS3.10 §8.2, §8.5)."

@@ -153,8 +153,14 @@ class Maker:
             self.refused = refusal(message, self.place, self.clause)
             return None
         shown = value.decode("ascii", "backslashreplace")
-        message = f"{what} is missing in the file; the record gets {shown!r} instead."
-        self.note("type1-supplied", Severity.WARNING, message)
+        rule = supplied.rule_of(key.tag, value)
+        message = f"{what} is missing in the file; the record gets {shown!r} instead, {rule}."
+        self.findings.append(
+            supplied.Supplied(
+                "type1-supplied", Severity.WARNING, message, self.place, self.clause,
+                record_type=self.record_type, keyword=key.keyword, tag=key.tag, value=shown, rule=rule,
+            )
+        )  # fmt: skip
         return Element(key.tag, key.vr, padded(key.vr, value))
 
     def character_set(self) -> list[Element]:

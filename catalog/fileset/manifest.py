@@ -8,7 +8,8 @@ with a backslash or a line break has those escaped, and its line begins with a b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from catalog.fileset.file_id import unsafe
@@ -24,6 +25,7 @@ MAX_MANIFEST_BYTES = 512 << 20
 MOST_FINDINGS = 50
 """So many lines of one manifest that cannot be used are named; the others are counted."""
 
+_MARK = b"\xef\xbb\xbf"
 _OWN = frozenset((MANIFEST, MANIFEST_LEVEL_1))
 _OTHERS = re.compile(r"(.*[.-])?(SHA256SUMS?|SHA-256|SHA256)(\.TXT)?", re.IGNORECASE)
 _OTHER_DIGESTS = re.compile(
@@ -56,6 +58,28 @@ def line(name: str, digest: str) -> str:
 def text(digests: Iterable[tuple[str, str]]) -> str:
     """Return the manifest of files given by name and SHA-256, sorted by name."""
     return "".join(line(name, digest) for name, digest in sorted(digests))
+
+
+def edited(data: bytes, gone: Collection[str], fresh: Mapping[str, str]) -> bytes:
+    """Return the manifest `data` without the lines of `gone`, and with lines for `fresh`, digests by name.
+
+    All other lines stay as they are, also those that cannot be used. New lines stand where the
+    order of names has them, at the end if there is none.
+    """
+    kept: list[tuple[str | None, bytes]] = []
+    for raw in data.removeprefix(_MARK).split(b"\n"):
+        said = _said(raw.removesuffix(b"\r"))
+        name = said[0] if said else None
+        if raw and (name is None or (name not in gone and name not in fresh)):
+            kept.append((name, raw))
+    names = [name or "" for name, _ in kept]
+    is_sorted = names == sorted(names)
+    for name in sorted(fresh):
+        raw = line(name, fresh[name]).encode("utf-8", "surrogateescape").removesuffix(b"\n")
+        at = bisect_left(names, name) if is_sorted else len(names)
+        names.insert(at, name)
+        kept.insert(at, (name, raw))
+    return b"".join(raw + b"\n" for _, raw in kept)
 
 
 def manifests_among(paths: Iterable[str]) -> tuple[list[str], bool]:
@@ -92,7 +116,7 @@ def read(data: bytes, place: str, into: Listed) -> None:
     `manifest-twice` (with another digest).
     """
     bad = 0
-    for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+    for number, raw in enumerate(data.removeprefix(_MARK).split(b"\n"), 1):
         for finding in _add(raw.removesuffix(b"\r"), number, place, into.digests):
             bad += 1
             if bad <= MOST_FINDINGS:
@@ -107,25 +131,32 @@ def _add(raw: bytes, number: int, place: str, digests: dict[str, str]) -> Iterat
     where = f"{place} line {number}"
     if not raw.strip() or raw.startswith(b"#"):
         return  # `sha256sum` passes over both
+    stated = _said(raw)
+    if stated is None:
+        message = "The line is no digest with the name of a file."
+        yield Finding("manifest-line", Severity.ERROR, message, where)
+        return
+    path, said = stated
+    if reason := _refusal(path):
+        message = f"The path is refused, and was not followed: {reason}."
+        yield Finding("manifest-path", Severity.ERROR, message, where)
+        return
+    known = digests.setdefault(path, said)
+    if known != said:
+        message = "Its file is listed before with another digest; that one is taken."
+        yield Finding("manifest-twice", Severity.ERROR, message, where)
+
+
+def _said(raw: bytes) -> tuple[str, str] | None:
+    """Return path and digest of a line, without its end; `None` if it has not that form."""
     if plain := _LINE.fullmatch(raw):
         escaped, digest, name = plain.groups()
     elif tagged := _TAGGED.fullmatch(raw):
         escaped, name, digest = tagged.groups()
     else:
-        message = "The line is no digest with the name of a file."
-        yield Finding("manifest-line", Severity.ERROR, message, where)
-        return
+        return None
     path = (_unescaped(name) if escaped else name).decode("utf-8", "surrogateescape")
-    path = path.removeprefix("./")
-    if reason := _refusal(path):
-        message = f"The path is refused, and was not followed: {reason}."
-        yield Finding("manifest-path", Severity.ERROR, message, where)
-        return
-    said = digest.decode("ascii").lower()
-    known = digests.setdefault(path, said)
-    if known != said:
-        message = "Its file is listed before with another digest; that one is taken."
-        yield Finding("manifest-twice", Severity.ERROR, message, where)
+    return path.removeprefix("./"), digest.decode("ascii").lower()
 
 
 def _unescaped(name: bytes) -> bytes:

@@ -8,8 +8,8 @@ carries no semantics).
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable
+from itertools import groupby
 
 from catalog.errors import FileSetError
 from catalog.fileset.file_id import FileId
@@ -21,6 +21,9 @@ TOP = "DICOM"
 _LEVELS = "PTSI"
 _ROOT_LEVEL = "R"
 _MAX_SALT = 10_000
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_PAIRS = tuple(one + other for one in _LETTERS for other in _LETTERS)
+"""Text of ten bits."""
 
 
 def hash_text(parts: Iterable[str], length: int, salt: int = 0) -> str:
@@ -30,13 +33,17 @@ def hash_text(parts: Iterable[str], length: int, salt: int = 0) -> str:
     """
     import hashlib  # OpenSSL takes long to load, and a DICOMDIR for files in place names none
 
-    digest = hashlib.sha256()
+    pieces: list[bytes] = []
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "big") + data)
+        pieces += len(data).to_bytes(8, "big"), data
     if salt:
-        digest.update(b"salt" + salt.to_bytes(8, "big"))
-    return base64.b32encode(digest.digest()).decode("ascii")[:length]
+        pieces += b"salt", salt.to_bytes(8, "big")
+    digest = hashlib.sha256(b"".join(pieces)).digest() + b"\0"
+    count = -(-length // 2)
+    number = int.from_bytes(digest[: -(-count * 10 // 8)], "big")
+    shifts = range(-(-count * 10 // 8) * 8 - 10, -1, -10)
+    return "".join([_PAIRS[number >> shift & 1023] for shift in shifts])[:length]
 
 
 def _seven(prefix: Identity, salt: int) -> str:
@@ -65,26 +72,32 @@ def names(
         If an identity has neither four nor one part, or the hash leaves no free name.
     """
     wanted = sorted(set(identities))
-    folders: dict[Identity, set[Identity]] = {}
     for identity in wanted:
         if len(identity) not in (1, 4):
             raise FileSetError(f"An identity has one or four parts, not {len(identity)}.")
-        for level in range(len(identity)):
-            folders.setdefault((str(len(identity)), *identity[:level]), set()).add(
-                identity[: level + 1]
-            )
-    component: dict[tuple[int, Identity], str] = {}
-    for folder, children in folders.items():
-        arity = int(folder[0])
-        for prefix, text in _spread(sorted(children), hashed).items():
-            letter = _ROOT_LEVEL if arity == 1 else _LEVELS[len(prefix) - 1]
-            component[arity, prefix] = letter + text
-    return {
-        identity: FileId(
-            (TOP, *(component[len(identity), identity[: n + 1]] for n in range(len(identity))))
-        )
-        for identity in wanted
-    }
+    found: dict[Identity, FileId] = {}
+    for letters in (_ROOT_LEVEL, _LEVELS):
+        _fill(found, [i for i in wanted if len(i) == len(letters)], (TOP,), letters, hashed)
+    return found
+
+
+def _fill(
+    found: dict[Identity, FileId],
+    neighbours: list[Identity],
+    above: tuple[str, ...],
+    letters: str,
+    hashed: Callable[[Identity, int], str],
+) -> None:
+    """Put the File IDs of identities of one folder, `above`, into `found`; they are sorted."""
+    depth = len(above)
+    letter = letters[depth - 1]
+    if depth == len(letters):
+        for identity, text in _spread(neighbours, hashed).items():
+            found[identity] = FileId((*above, letter + text))
+        return
+    folders = {key: list(each) for key, each in groupby(neighbours, lambda i: i[:depth])}
+    for prefix, text in _spread(list(folders), hashed).items():
+        _fill(found, folders[prefix], (*above, letter + text), letters, hashed)
 
 
 def _spread(

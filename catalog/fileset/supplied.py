@@ -24,6 +24,8 @@ from typing import Protocol
 
 from catalog.dicom.elements import Element
 from catalog.fileset.naming import hash_text
+from catalog.findings import Finding
+from catalog.shapes import frozen
 
 
 class Header(Protocol):
@@ -31,6 +33,17 @@ class Header(Protocol):
 
     def get(self, tag: int, /) -> Element | None:
         """Return the element `tag`, `None` if the instance lacks it."""
+
+
+@frozen
+class Supplied(Finding):
+    """The finding `type1-supplied`: which key of which record gets what value, and by what rule."""
+
+    record_type: str = ""
+    keyword: str = ""
+    tag: int = 0
+    value: str = ""
+    rule: str = ""
 
 
 UNKNOWN_DATE = b"19000101"
@@ -100,6 +113,17 @@ def supply(tag: int, header: Header) -> bytes | None:
     """
     rule = _RULES.get(tag)
     return rule(header) if rule else _CONSTANTS.get(tag)
+
+
+def rule_of(tag: int, value: bytes) -> str:
+    """Return in words where `supply` had `value` from, to go on after it and a comma."""
+    if tag in _SOURCES:
+        return "as there is no date" if value == UNKNOWN_DATE else "from the nearest other date"
+    if tag in _DATE_OF_TIME:
+        if value == UNKNOWN_TIME:
+            return "as no time goes with that date"
+        return "the time of the nearest other date"
+    return _WORDS.get(tag, "which claims nothing")
 
 
 def full(header: Header, tag: int) -> bytes:
@@ -175,4 +199,17 @@ _RULES: dict[int, Callable[[Header], bytes | None]] = {
     0x00420012: lambda header: _MIME_TYPES.get(full(header, _SOP_CLASS)),
     **{tag: _date(tag) for tag in _SOURCES},
     **{tag: _time(tag) for tag in _DATE_OF_TIME},
+}
+
+_WORDS = {
+    0x00100020: "made from the Study Instance UID",
+    0x00200010: "made from the Study Instance UID",
+    0x00200011: "made from the Series Instance UID",
+    0x00200013: "made from the SOP Instance UID",
+    0x0072000A: "from the nearest other date and time",
+    0x00420012: "which goes with the SOP Class",
+    0x00080060: "the standard's code for other",
+    0x00280008: "as a single frame",
+    0x0040A491: "which claims least",
+    0x0040A493: "which claims least",
 }

@@ -26,6 +26,9 @@ _IDENTITY = frozenset([0x0020000D, 0x0020000E, 0x00100020, 0x00041510, 0x0004151
 """What says which instance it is, and whose."""
 
 _CLAUSES = {"PATIENT": "PS3.3 F.5.1", "STUDY": "PS3.3 F.5.2", "SERIES": "PS3.3 F.5.3"}
+_ELSEWHERE = frozenset([SPECIFIC_CHARACTER_SET, 0x0040A030])
+"""Keys that a file has not at its top level: Verification DateTime stands in the Verifying Observer Sequence."""
+
 _LEGACY = {"DA": ".", "TM": ":"}
 """What the form of ACR-NEMA has between the parts of a date or time, which a record may not have."""
 
@@ -45,7 +48,7 @@ def compared_tags(chain: Sequence[Record]) -> frozenset[int]:
 
 def _is_compared(tag: int, vr: str) -> bool:
     """Return whether a key is that of a header: not what places the record, nor what is made for it."""
-    return tag >> 16 not in (0x0002, 0x0004, 0x0088) and vr != "SQ" and tag != SPECIFIC_CHARACTER_SET  # fmt: skip
+    return tag >> 16 not in (0x0002, 0x0004, 0x0088) and vr != "SQ" and tag not in _ELSEWHERE
 
 
 class Comparison:

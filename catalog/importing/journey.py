@@ -73,7 +73,7 @@ def import_medium(
     order = order or Order()
     opened = path if isinstance(path, Opened) else _opened(path, order)
     copying = _copying(opened, order, reader)
-    with catalogue.writer_lock():
+    with catalogue.writer_lock(_held(opened, order)):
         catalogue.mark_dead_runs()
         with catalogue.read() as connection:
             patient_links.check(connection, order.links)
@@ -82,6 +82,14 @@ def import_medium(
             run.counts = imported.as_dict
             _Importing(catalogue, opened, order, run.ref, listener, imported).run(reader, copying)
     return imported
+
+
+def _held(opened: Opened, order: Order) -> set[str]:
+    """Return the folders to hold: the medium's, and the one that copies go to."""
+    held = {opened.medium.base}
+    if order.copy is not None:
+        held.add(absolute_text(order.copy.folder))
+    return held
 
 
 def plan_import(path: Path | Opened, order: Order, reader: HeaderReader | None, listener: Listener = ignore) -> Imported:  # fmt: skip
@@ -311,12 +319,11 @@ class _Importing:
         writer = RowWriter(self.run_ref, asked)
 
         def store(root_ref: int, readings: Sequence[Reading]) -> None:
-            try:
-                with self.catalogue.write() as connection:
-                    writer.store(connection, root_ref, readings)
-            except BaseException:
-                writer.forget()
-                raise
+            self.catalogue.store(
+                lambda connection: writer.store(connection, root_ref, readings),
+                self.run_ref,
+                writer.forget,
+            )
 
         return store
 

@@ -20,7 +20,14 @@ from catalog.fileset.naming import Identity, hash_text, names
 from catalog.maintaining.examiner import Examiner
 from catalog.maintaining.examining import Candidate, LeftOut, named
 from catalog.maintaining.growing import Node, chosen_above
-from catalog.maintaining.opening import Opened, Updated, open_for_change, replace_directory
+from catalog.maintaining.manifesting import foreign_notes, manifest_of
+from catalog.maintaining.opening import (
+    Opened,
+    Updated,
+    is_replaced,
+    open_for_change,
+    replace_directory,
+)
 from catalog.maintaining.renaming import remove_empty
 from catalog.maintaining.settling import same_bytes, settled
 from catalog.maintaining.storing import BACKUP
@@ -73,9 +80,16 @@ def plan_addition(
     *,
     repair: bool = False,
     making: Making | None = None,
+    demanding: bool = False,
     listener: Listener = ignore,
 ) -> Addition:
     """Return what adding `sources`, files or folders, to the File-set at `path` would do; nothing is written.
+
+    Parameters
+    ----------
+    demanding:
+        Leave out files in whose records a key or icon would be missing that the profile of
+        `making` wants there; else there is a finding.
 
     Raises
     ------
@@ -100,6 +114,11 @@ def plan_addition(
     listener(Finished(STAGE, len(fresh)))
     kept, left_out = settled(fresh, same_bytes, opened.tree.owners())
     plan.left_out += left_out
+    if demanding and making is not None and making.profile is not None:
+        from catalog.maintaining.finishing import fitting
+
+        kept, misfits = fitting(kept, making)
+        plan.left_out += misfits
     chosen = []
     for candidate in kept:
         if conflict := opened.tree.conflict(candidate):
@@ -225,11 +244,17 @@ def _salted(arity: int, more: int) -> Callable[[Identity, int], str]:
     return hashed
 
 
-def add(plan: Addition, listener: Listener = ignore) -> Updated:
+def add(plan: Addition, listener: Listener = ignore, *, proving: bool = True) -> Updated:
     """Copy the plan's files into the File-set, each proved, then replace the DICOMDIR at once.
 
     Files that are on the medium stay where they are. The old DICOMDIR is kept beside the new one.
     If the work cannot go on, the copies that were made are removed and the DICOMDIR is the old one.
+    A manifest of dcat is brought in step with it, and kept beside the new one in the same way.
+
+    Parameters
+    ----------
+    proving:
+        Hold what is not touched against the manifest, where that is not too much to read.
 
     Raises
     ------
@@ -237,7 +262,10 @@ def add(plan: Addition, listener: Listener = ignore) -> Updated:
         If the medium cannot be written, or the new directory cannot.
     """
     opened, result = plan.opened, Updated()
+    medium = opened.shown.medium
+    manifest = manifest_of(medium, opened.shown.data)
     copied: list[Path] = []
+    digests: dict[str, str] = {}
     examiner = Examiner(plan.making)
     try:
         done = []
@@ -248,7 +276,7 @@ def add(plan: Addition, listener: Listener = ignore) -> Updated:
                 proved = (
                     _in_place(opened, item, examiner)
                     if item.in_place
-                    else _copied(opened, item, copied, examiner)
+                    else _copied(opened, item, copied, digests, examiner)
                 )
                 done.append((item, proved))
             except SourceChanged as exc:
@@ -259,18 +287,35 @@ def add(plan: Addition, listener: Listener = ignore) -> Updated:
         for path in copied:
             sync(path)
         best = chosen_above([candidate for _, candidate in done])
+        if plan.making is not None and plan.making.profile is not None:
+            from catalog.maintaining.completing import completed
+
+            best = completed(best, [candidate for _, candidate in done], plan.making)
         for item, candidate in done:
             record = named(candidate.record, item.file_id)
             result.findings += opened.tree.add(candidate, record, best)
             result.findings += candidate.findings
             result.added.append((item.candidate.place, item.file_id, item.in_place))
-        result.backup = replace_directory(opened)
+        if plan.making is not None and plan.making.profile is not None:
+            from catalog.fileset.profiles import check_profile
+            from catalog.fileset.tree import FileSet
+
+            whole = FileSet("", "", opened.tree.records())
+            result.findings += check_profile(whole, plan.making.profile)
+        if manifest is not None:
+            for _, name, in_place in result.added:
+                if in_place and not manifest.is_listed(name.path):
+                    digests[name.path] = digest(str(opened.folder.joinpath(*name.components)))
+        replace_directory(opened, result, manifest, (), digests)
     except BaseException:
-        for path in copied:
+        for path in () if is_replaced(opened) else copied:
             with suppress(OSError):  # the first error is the one to tell
                 path.unlink()
                 remove_empty(opened.folder, str(path))
         raise
+    result.findings += foreign_notes(medium)
+    if manifest is not None and proving:
+        result.findings += manifest.wrong(digests, listener)
     return result
 
 
@@ -285,8 +330,10 @@ def _in_place(opened: Opened, item: Item, examiner: Examiner) -> Candidate:
         raise SourceChanged(f"it cannot be read: {exc.strerror}") from exc
 
 
-def _copied(opened: Opened, item: Item, copied: list[Path], examiner: Examiner) -> Candidate:
-    """Copy the file and return what the copy is."""
+def _copied(
+    opened: Opened, item: Item, copied: list[Path], digests: dict[str, str], examiner: Examiner
+) -> Candidate:
+    """Copy the file and return what the copy is; `digests` gets that of the copy."""
     target = opened.folder.joinpath(*item.file_id.components)
     proved: list[Candidate] = []
     try:
@@ -295,12 +342,13 @@ def _copied(opened: Opened, item: Item, copied: list[Path], examiner: Examiner) 
             raise SourceChanged(f"{item.file_id.path} appeared on the medium in the meantime")
     except OSError as exc:
         raise write_error(exc, target) from exc
-    copy(
+    made = copy(
         from_text(item.candidate.source),
         target,
         lambda stream, size: proved.append(_proved(examiner, stream, size, item.candidate)),
     )
     copied.append(target)
+    digests[item.file_id.path] = made.digest
     return proved[0]
 
 

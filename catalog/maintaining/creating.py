@@ -136,27 +136,13 @@ def plan_creation(
     listener(Finished(STAGE, len(taken)))
     kept, left_out = settled(candidates, same_bytes)
     if making is not None and making.profile is not None:
-        kept, misfits = _fitting(kept, making)
+        from catalog.maintaining.finishing import fitting
+
+        kept, misfits = fitting(kept, making)
         left_out += misfits
     plan.left_out = sorted([*plan.left_out, *left_out])
     _name(plan, _ordered(kept), taken, renaming)
     return plan
-
-
-def _fitting(
-    candidates: Iterable[Candidate], making: Making
-) -> tuple[list[Candidate], list[LeftOut]]:
-    """Return the candidates whose records are as the profile wants them, and the rest."""
-    from catalog.maintaining.finishing import Finisher
-
-    finisher = Finisher(making)
-    kept, left_out = [], []
-    for candidate in candidates:
-        reasons = finisher.misfits(candidate)
-        left_out += reasons
-        if not reasons:
-            kept.append(candidate)
-    return kept, left_out
 
 
 def _ordered(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -276,6 +262,7 @@ def create(
         described.character_set if described else None,
     )
     data = encoded(fileset, strict=True)
+    plan.findings += _not_in_step(plan)
     if plan.renames:
         from catalog.maintaining.renaming import rename
 
@@ -288,6 +275,20 @@ def create(
         backup = put(plan.existing, data, before)
         plan.existing.rename(target)
     return Created(fileset, len(data), backup)
+
+
+def _not_in_step(plan: Creation) -> list[Finding]:
+    """Return a finding if a manifest lists other bytes of the DICOMDIR than those that are written now."""
+    if plan.existing is None:
+        return []
+    from catalog.fileset.manifest import manifests_among
+
+    names = [entry.name for entry in plan.folder.iterdir() if entry.is_file()]
+    message = "It lists the DICOMDIR that was replaced, and was not changed."
+    return [
+        Finding("manifest-not-in-step", Severity.WARNING, message, name, "PS3.10 §8.1")
+        for name in manifests_among(names)[0]
+    ]
 
 
 def _described(folder: Path, old: FileSet) -> Descriptor | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import BinaryIO
 
 from catalog.dicom import icons
@@ -100,3 +100,17 @@ class Finisher:
             LeftOut(candidate.place, "profile", finding.message.rstrip("."))
             for finding in check_profile(FileSet("", "", (nested,)), self.profile)
         ]
+
+
+def fitting(
+    candidates: Iterable[Candidate], making: Making
+) -> tuple[list[Candidate], list[LeftOut]]:
+    """Return the candidates whose records are as the profile wants them, and why the others are not."""
+    finisher = Finisher(making)
+    kept, left_out = [], []
+    for candidate in candidates:
+        reasons = finisher.misfits(candidate)
+        left_out += reasons
+        if not reasons:
+            kept.append(candidate)
+    return kept, left_out

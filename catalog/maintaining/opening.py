@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from catalog.errors import FileSetError
+from catalog.errors import ExportError, FileSetError, PathError, SourceChanged
+from catalog.files.whole import content
+from catalog.files.writing import atomic
 from catalog.fileset.check import check
 from catalog.fileset.file_id import FileId, Listing, is_file_set_id, resolve
 from catalog.fileset.tree import FileSet, Record
@@ -15,9 +20,12 @@ from catalog.findings import Finding, Severity
 from catalog.maintaining.describing import Shown, show
 from catalog.maintaining.examining import LeftOut
 from catalog.maintaining.growing import Node, Tree
-from catalog.maintaining.storing import encoded, put
+from catalog.maintaining.storing import encoded, keep, put
 from catalog.normal_forms import is_uid
 from catalog.shapes import field, mutable, replace
+
+if TYPE_CHECKING:
+    from catalog.maintaining.manifesting import Manifest
 
 _HARMLESS = frozenset(
     {"last-root-offset", "consistency-flag", "trailing-bytes", "character-set-missing"}
@@ -180,16 +188,56 @@ class Updated:
     files: list[str] = field(default_factory=list)
     failed: list[LeftOut] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    manifest_backup: Path | None = None
 
 
-def replace_directory(opened: Opened) -> Path | None:
-    """Put the DICOMDIR of `opened` in the place of the old one; return where that is kept.
+def replace_directory(
+    opened: Opened,
+    result: Updated,
+    manifest: Manifest | None = None,
+    gone: Collection[str] = (),
+    fresh: Mapping[str, str] | None = None,
+) -> None:
+    """Put the DICOMDIR of `opened` in the place of the old one; `result` gets where that is kept.
+
+    The manifest, where there is one, is written before, and gets its name after it: so no lack of
+    room parts the two. `gone` and `fresh` are as `Manifest.after` has them.
 
     Raises
     ------
     FileSetError, ExportError, SourceChanged
-        As `storing.encoded` and `storing.put`.
+        As `storing.encoded` and `storing.put`. Directory and manifest are the old ones then.
     """
     fileset = replace(opened.fileset, records=opened.tree.records())
     data = encoded(fileset, strict=False)
-    return put(opened.shown.medium.dicomdir, data, opened.shown.data)
+    dicomdir = opened.shown.medium.dicomdir
+    if manifest is None:
+        result.backup = put(dicomdir, data, opened.shown.data)
+        return
+    if content(manifest.path) != manifest.data:
+        raise SourceChanged(f"{manifest.path} was changed in the meantime. Nothing was written.")
+    kept = keep(manifest.path, manifest.data)
+    try:
+        with atomic(manifest.path) as stream:
+            stream.write(manifest.after(gone, fresh or {}, data))
+            stream.flush()
+            os.fsync(stream.fileno())
+            result.backup = put(dicomdir, data, opened.shown.data)
+    except BaseException as exc:
+        if not is_replaced(opened):
+            with suppress(OSError):  # the first error is the one to tell
+                kept.unlink()
+            raise
+        if not isinstance(exc, ExportError):
+            raise
+        message = f"The DICOMDIR is the new one, and the manifest still the old: {exc}"
+        result.findings.append(Finding("manifest-not-in-step", Severity.ERROR, message))
+    result.manifest_backup = kept
+
+
+def is_replaced(opened: Opened) -> bool:
+    """Return whether the DICOMDIR on the medium is another than the one that was opened."""
+    try:
+        return content(opened.shown.medium.dicomdir) != opened.shown.data
+    except PathError:  # it is not there: nothing that was copied is named
+        return False

@@ -12,9 +12,11 @@ from pathlib import Path
 from catalog.errors import FileSetError, PathError
 from catalog.events import Finished, Listener, Started, ignore
 from catalog.files.paths import absolute_text, from_text, on_disk, to_text
+from catalog.files.writing import atomic
 from catalog.fileset.tree import Record
 from catalog.maintaining.examining import LeftOut
 from catalog.maintaining.growing import Node
+from catalog.maintaining.manifesting import foreign_notes, manifest_of
 from catalog.maintaining.opening import Opened, Updated, open_for_change, replace_directory
 from catalog.maintaining.renaming import remove_empty
 from catalog.shapes import mutable
@@ -97,12 +99,18 @@ def plan_removal(
 
 
 def remove(
-    plan: Removal, fate: Fate, destination: Path | None = None, listener: Listener = ignore
+    plan: Removal,
+    fate: Fate,
+    destination: Path | None = None,
+    listener: Listener = ignore,
+    *,
+    proving: bool = True,
 ) -> Updated:
     """Replace the DICOMDIR by one without the plan's records, then see to their files.
 
     In that order, so that an interruption leaves files that no record names, never a record
     without its file. With `Fate.MOVE` files go below `destination` under the paths that they had.
+    A manifest of dcat goes with the DICOMDIR; `proving` is as `add` has it.
 
     Raises
     ------
@@ -116,9 +124,26 @@ def remove(
         assert destination is not None
         _check_destination(opened, plan.files, destination)
     result = Updated(removed=plan.records)
-    result.backup = replace_directory(opened)
-    if fate is Fate.KEEP:
-        return result
+    medium = opened.shown.medium
+    manifest = manifest_of(medium, opened.shown.data)
+    gone = [] if fate is Fate.KEEP else plan.files
+    replace_directory(opened, result, manifest, gone)
+    result.findings += foreign_notes(medium)
+    if fate is not Fate.KEEP:
+        _take_away(plan, fate, destination, result, listener)
+        if manifest is not None and result.failed:
+            with atomic(manifest.path) as stream:
+                stream.write(manifest.restored([each.place for each in result.failed]))
+    if manifest is not None and proving:
+        result.findings += manifest.wrong(gone, listener)
+    return result
+
+
+def _take_away(
+    plan: Removal, fate: Fate, destination: Path | None, result: Updated, listener: Listener
+) -> None:
+    """Delete or move the plan's files; what cannot be is in `result.failed`."""
+    opened = plan.opened
     root = absolute_text(opened.folder)
     listener(Started("Removing", len(plan.files), "files"))
     for path in plan.files:
@@ -136,7 +161,6 @@ def remove(
                 LeftOut(path, "failed", f"it cannot be {fate.value}d: {exc.strerror}")
             )
     listener(Finished("Removing", len(plan.files)))
-    return result
 
 
 def _check_destination(opened: Opened, files: Sequence[str], destination: Path) -> None:

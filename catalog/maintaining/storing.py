@@ -20,8 +20,8 @@ DICOMDIR = "DICOMDIR"
 JOURNAL = "dcat-renames.ndjson"
 """What was renamed: one JSON object a line, `from` and `to`, paths below the medium's root in text form."""
 
-BACKUP = re.compile(r"dicomdir[^/]*\.[0-9]+\.bak", re.IGNORECASE)
-"""Names of kept directories. The dots make them illegal File IDs (PS3.10 §8.5), so they clash with none."""
+BACKUP = re.compile(r"(dicomdir|manifest\.sha)[^/]*\.[0-9]+\.bak", re.IGNORECASE)
+"""Names of kept directories and manifests. The dots make them illegal File IDs (PS3.10 §8.5), so they clash with none."""
 
 
 def encoded(fileset: FileSet, *, strict: bool) -> bytes:
@@ -85,7 +85,7 @@ def _same(ours: Sequence[Record], theirs: Sequence[Record]) -> bool:
 
 
 def keep(dicomdir: Path, data: bytes) -> Path:
-    """Write `data`, the old directory, beside `dicomdir` under a new name; return it.
+    """Write `data`, the old directory or manifest, beside `dicomdir` under a new name; return it.
 
     `DICOMDIR.1.bak`, then `.2.` and so on; none is ever overwritten.
 

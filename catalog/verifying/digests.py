@@ -20,8 +20,9 @@ CHUNK_BYTES = 1 << 20
 BATCH_BYTES = 16 << 20
 CLAUSE = "PS3.10 §8.1"
 
-BACKUP = re.compile(r"dicomdir[^/]*\.[0-9]+\.bak", re.IGNORECASE)
-"""Names of earlier DICOMDIRs, which are kept when a new one is written; there is a finding for each."""
+MANIFEST_BACKUP = re.compile(r"manifest\.sha[^/]*\.[0-9]+\.bak", re.IGNORECASE)
+BACKUP = re.compile(rf"dicomdir[^/]*\.[0-9]+\.bak|{MANIFEST_BACKUP.pattern}", re.IGNORECASE)
+"""Names of earlier DICOMDIRs and manifests, which are kept when new ones are written; there is a finding for each DICOMDIR."""
 
 
 class Proof(NamedTuple):
@@ -37,7 +38,7 @@ class Proof(NamedTuple):
         Of these, the ones that are there and have the digest that is listed.
     findings:
         Everything else. Codes: `manifest-missing` (a file that is listed and not there),
-        `digest-differs`, `file-unreadable`, `manifest-unlisted`, `manifest-name` (found under
+        `digest-differs`, `file-unreadable`, `manifest-unlisted`, `manifest-backup`, `manifest-name` (found under
         another name), those of `catalog.fileset.manifest.read`, and `no-manifest`.
     """
 
@@ -80,8 +81,9 @@ def prove(medium: Medium, leads_out: Callable[[str], bool], listener: Listener) 
             listener(Progress(STAGE, done, total))
     listener(Finished(STAGE, total))
     passed_over = {*wanted, *found}
-    others = (path for path in medium.files if path not in passed_over)
+    others = [path for path in medium.files if path not in passed_over]
     findings += _unlisted([path for path in others if not BACKUP.fullmatch(path)], is_own)
+    findings += map(_kept, filter(MANIFEST_BACKUP.fullmatch, others))
     return Proof(tuple(found), len(listed.digests), same, tuple(findings))
 
 
@@ -179,6 +181,11 @@ def _unlisted(paths: list[str], is_own: bool) -> Iterator[Finding]:
         shown = ", ".join(sorted(folders)[:5]) + (" …" if len(folders) > 5 else "")
         message = f"{len(paths):,} files are listed by no manifest, in {shown}."
         yield Finding("manifest-unlisted", Severity.NOTE, message, "", CLAUSE)
+
+
+def _kept(path: str) -> Finding:
+    message = "It is an earlier manifest, kept when a new one was written; take it away before the medium is handed out."
+    return Finding("manifest-backup", Severity.NOTE, message, path, CLAUSE)
 
 
 def _absent(medium: Medium) -> Finding:

@@ -1,21 +1,27 @@
-"""The catalogue against the disk. Only reads; what differs is given back and counted in the run's row."""
+"""The catalogue against the disk. What differs is given back and counted in the run's row.
+
+Rows of files stay as they are, but for the run that last found their bytes right (`--digest`).
+"""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from itertools import chain, islice
 from typing import NamedTuple
 
 from catalog.database import fetch, roots, runs, stored_files
 from catalog.database.catalogue import Catalogue
+from catalog.database.proofs import Proofs
 from catalog.entities import Status
-from catalog.errors import PathError
+from catalog.errors import PathError, StorageError
 from catalog.events import Finished, Listener, Progress, Started, ignore
 from catalog.files.opening import Opener
-from catalog.files.paths import absolute_text, from_text, on_disk
-from catalog.files.walk import Kind, walk
+from catalog.files.paths import absolute_text, split_member
+from catalog.files.store import Stat, stats_of, store_at
+from catalog.files.urls import Where, text_of
+from catalog.files.walk import Kind
 from catalog.query.selection import Selection
 from catalog.shapes import field, mutable
 from catalog.verifying.contents import prove_candidate, prove_place
@@ -57,7 +63,7 @@ class Verified:
 
 def verify_roots(
     catalogue: Catalogue,
-    places: Sequence[Path] = (),
+    places: Sequence[Where] = (),
     arguments: str = "",
     listener: Listener = ignore,
     *,
@@ -77,7 +83,7 @@ def verify_roots(
         if places:
             chosen = []
             for path in places:
-                place = roots.place_of(connection, absolute_text(path))
+                place = roots.place_of(connection, text_of(path))
                 if place is None:
                     raise PathError(
                         f"{path} was never indexed; there is nothing to verify it against."
@@ -93,9 +99,9 @@ def verify_roots(
             for place in chosen:
                 _verify_place(catalogue, place, archives, result, listener)
         if digest:
-            with Opener() as opener:
+            with Opener() as opener, Proofs(catalogue, run.ref) as proofs:
                 for place in chosen:
-                    prove_place(catalogue, place, opener, result)
+                    prove_place(catalogue, place, opener, result, proofs)
         listener(Finished(STAGE, result.counts.total()))
     return result
 
@@ -111,11 +117,11 @@ def _verify_place(
     root = place.root_path.rstrip("/")
     owned = {absolute_text(path) for path in catalogue.own_paths}
     row = next(known, None)
-    entries = walk(from_text(place.root_path), place.below)
+    entries = chain.from_iterable(store_at(place.root_path).runs(place.below))
     while True:
         try:
             entry = next(entries, None)
-        except PathError as exc:
+        except (PathError, StorageError) as exc:
             result.note("unknown", place.root_path, str(exc))
             return
         if entry is None:
@@ -196,16 +202,32 @@ def verify_selection(
     with runs.recorded(catalogue, "verify", arguments) as run:
         run.counts = lambda: dict(result.counts)
         listener(Started(STAGE, None, "files"))
-        with Archives() as archives, Opener() as opener:
-            for candidate in fetch.candidates(catalogue, selection):
-                _verify_candidate(candidate, archives, result)
-                if digest:
-                    prove_candidate(candidate, opener, result)
+        proofs = Proofs(catalogue, run.ref, at_once=True)  # the candidates are one transaction
+        found = closing(fetch.candidates(catalogue, selection))
+        with proofs, Archives() as archives, Opener() as opener, found as candidates:
+            while batch := list(islice(candidates, BATCH_FILES)):
+                stats = _stats(batch)
+                for candidate in batch:
+                    _verify_candidate(candidate, archives, stats, result)
+                    if digest:
+                        prove_candidate(candidate, opener, result, proofs)
         listener(Finished(STAGE, result.counts.total()))
     return result
 
 
-def _verify_candidate(candidate: fetch.Candidate, archives: Archives, result: Verified) -> None:
+def _stats(candidates: Sequence[fetch.Candidate]) -> dict[int, Stat | OSError]:
+    """Return size and time, now, of the files of candidates that are no members of archives."""
+    files = [f for each in candidates for f in each.files if split_member(f.path) is None]
+    found = stats_of([(file.root, file.path) for file in files])
+    return {file.file_ref: stat for file, stat in zip(files, found, strict=True)}
+
+
+def _verify_candidate(
+    candidate: fetch.Candidate,
+    archives: Archives,
+    stats: Mapping[int, Stat | OSError],
+    result: Verified,
+) -> None:
     for file in candidate.files:
         full = f"{file.root.rstrip('/')}/{file.path}"
         found = archives.state(file.root, file.path, file.size_bytes, file.mtime_ns)
@@ -218,14 +240,13 @@ def _verify_candidate(candidate: fetch.Candidate, archives: Archives, result: Ve
         if found is not None:
             result.counts["same"] += 1
             continue
-        try:
-            status = os.stat(on_disk(file.root, file.path))  # noqa: PTH116
-        except OSError as exc:
+        stat = stats[file.file_ref]
+        if isinstance(stat, OSError):
             known = _KNOWN_MISSING if file.status is Status.MISSING else _GONE
-            result.note("missing", full, f"{known} ({exc.strerror})")
+            result.note("missing", full, f"{known} ({stat.strerror})")
             continue
-        if (status.st_size, status.st_mtime_ns) != (file.size_bytes, file.mtime_ns):
-            result.note("changed", full, _change(file.size_bytes, status.st_size))
+        if stat != (file.size_bytes, file.mtime_ns):
+            result.note("changed", full, _change(file.size_bytes, stat.size_bytes))
         else:
             result.counts["same"] += 1
     if not candidate.files:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from heapq import merge
 from operator import attrgetter
@@ -14,7 +13,8 @@ from catalog.database.catalogue import Catalogue
 from catalog.database.roots import Place
 from catalog.database.stored_files import KnownFile
 from catalog.files.opening import Opener, Source
-from catalog.files.paths import SEPARATOR, is_archive_name, on_disk, split_member
+from catalog.files.paths import SEPARATOR, is_archive_name, split_member
+from catalog.files.store import stat_of
 
 
 class MemberState(NamedTuple):
@@ -42,7 +42,7 @@ class Archives:
 
     def __init__(self) -> None:
         self._opener = Opener()
-        self._last: tuple[str, int | OSError] = "", 0
+        self._last: tuple[tuple[str, str], int | OSError] = ("", ""), 0
 
     def __enter__(self) -> Archives:
         """Return itself."""
@@ -68,7 +68,7 @@ class Archives:
         if inside is None:
             return None
         archive, name = inside
-        now_ns = self._mtime_ns(on_disk(root, archive))
+        now_ns = self._mtime_ns(root, archive)
         if isinstance(now_ns, OSError):
             return MemberState("missing", f"its archive is not there ({now_ns.strerror})")
         if now_ns == mtime_ns:
@@ -87,11 +87,11 @@ class Archives:
             )
         return MemberState("changed", "same size, its archive has another modification time")
 
-    def _mtime_ns(self, path: str) -> int | OSError:
+    def _mtime_ns(self, root: str, path: str) -> int | OSError:
         """Return an archive's modification time, or why there is none; the last one is remembered."""
-        if self._last[0] != path:
+        if self._last[0] != (root, path):
             try:
-                self._last = path, os.stat(path).st_mtime_ns  # noqa: PTH116
+                self._last = (root, path), stat_of(root, path).mtime_ns
             except OSError as exc:
-                self._last = path, exc
+                self._last = (root, path), exc
         return self._last[1]

@@ -78,9 +78,12 @@ def by_comparison(reader: HeaderReader, path: Path) -> Any:
 
 
 def assert_same(paths: Sequence[Path], wanted: frozenset[int] = WANTED) -> HeaderReader:
-    reader = HeaderReader(wanted)
+    reader, of_bytes = HeaderReader(wanted), HeaderReader(wanted)
     for path in paths:
-        assert by_comparison(reader, path) == anew(path, wanted), path
+        expected = anew(path, wanted)
+        assert by_comparison(reader, path) == expected, path
+        data = path.read_bytes()
+        assert outcome(of_bytes.read, data, len(data)) == expected, path
     return reader
 
 

@@ -93,6 +93,7 @@ INVALID = [
     (0x00100030, "DA", b"19990230", "patient", "PatientBirthDate", "19990230"),
     (0x00080020, "DA", b"2024.01.02", "study", "StudyDate", "2024.01.02"),
     (0x00080031, "TM", b"25:00", "series", "SeriesTime", "25:00"),
+    (0x00080030, "TM", b"14:04:38", "study", "StudyTime", "14:04:38"),
     (0x00200011, "IS", b"1A", "series", "SeriesNumber", "1A"),
     (0x00200013, "IS", b"1\\2", "instance", "InstanceNumber", "1\\2"),
     (0x00180050, "DS", b"nan", "instance", "SliceThickness", "nan"),

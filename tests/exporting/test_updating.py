@@ -32,10 +32,11 @@ def sources(place: Path) -> list[Path]:
 
 
 def manifest_holds(medium: Path) -> None:
-    """Every file is listed with its digest, as sha256sum would find."""
+    """Every file is listed with its digest, as sha256sum would find; what is kept of before is not."""
     lines = (medium / "MANIFEST.SHA256").read_text().splitlines()
     listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    others = files_below(medium) - {"MANIFEST.SHA256"}
+    kept = {name for name in files_below(medium) if name.endswith(".bak")}
+    others = files_below(medium) - {"MANIFEST.SHA256"} - kept
     assert listed == {name: sha256(medium / name) for name in others}
 
 

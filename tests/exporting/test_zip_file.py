@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 import shutil
@@ -13,7 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from hypothesis import given
@@ -277,7 +278,7 @@ def test_a_disk_that_fills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     receiver = ZipReceiver(tmp_path / "a.zip")
     receiver.begin()
 
-    def full(file: object, data: object) -> None:
+    def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(zip_file, "_write_all", full)
@@ -342,3 +343,39 @@ def test_other_programs_extract_it(deflate: bool, tmp_path: Path) -> None:
     for command in programs:
         subprocess.run(command, check=True, capture_output=True, timeout=60, env={"LC_ALL": "C.UTF-8"})  # fmt: skip
         assert below(tmp_path / Path(command[0]).name) == expected(content, OTHERS)
+
+
+# -- small files, from memory ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", ["none", "all"])
+def test_files_from_memory_are_stored_as_any_other(
+    limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if limit == "none":
+        monkeypatch.setattr(zip_file, "AT_ONCE_BYTES", -1)
+    sizes = [0, 1, zip_file.ASIDE_BYTES - 1, zip_file.ASIDE_BYTES, (4 << 20) + 1]
+    content = [(f"A/N{n}", os.urandom(8).ljust(size, b"x")[:size]) for n, size in enumerate(sizes)]
+    receiver = ZipReceiver(tmp_path / "a.zip")
+    receiver.begin()
+    sources(tmp_path / "s", content)
+    kinds = []
+
+    def check(stream: BinaryIO, size_bytes: int) -> None:
+        kinds.append(isinstance(stream, io.BytesIO))
+        assert (stream.read(), size_bytes) == (data, len(data))
+
+    with Opener() as opener:
+        for number, (name, data) in enumerate(content):
+            opening = opener.open(Source(str(tmp_path / "s"), str(number)))
+            done = receiver.put(named(name), opening, check)
+            assert done == (len(data), hashlib.sha256(data).hexdigest())
+
+            def refuse(stream: BinaryIO, size_bytes: int) -> None:
+                raise SourceChanged("another")
+
+            with pytest.raises(SourceChanged, match="another"):
+                receiver.put(named(name), opening, refuse)
+    receiver.finish(io.BytesIO(b"D"))
+    assert read(tmp_path / "a.zip") == expected(content)
+    assert kinds == [limit == "all"] * 4 + [False]

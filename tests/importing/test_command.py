@@ -121,3 +121,11 @@ def test_a_link_is_said(taken: Dcat) -> None:
     code, _, err = taken("--patient", "P1=L1", "--reason", "letter")
     assert code == 0
     assert "1 patient is linked" in err
+
+
+def test_copies_go_to_no_url(taken: Dcat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = taken("--copy-to", "s3://archive/new")
+    assert code == 2
+    assert "Nothing is written behind a URL" in err
+    assert not (tmp_path / "s3:").exists()

@@ -1,0 +1,196 @@
+"""A medium's manifest brought in step with its directory; what it says of other files stays as it is.
+
+No digest is made for a file that the change does not touch: one that the manifest has wrong stays
+wrong, and is told, so that nothing on a medium becomes right by being changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+
+from catalog.errors import FileSetError
+from catalog.events import Finished, Listener, Progress, Started, ignore
+from catalog.files.medium import Medium
+from catalog.files.paths import from_text, to_text
+from catalog.fileset import manifest
+from catalog.fileset.file_id import Listing
+from catalog.findings import Finding, Severity
+from catalog.maintaining.storing import BACKUP
+
+STAGE = "Digesting"
+MOST_READ_BYTES = 1_000_000_000
+"""So much of what a change does not touch is read to hold it against the manifest: any CD."""
+
+_CHUNK_BYTES = 1 << 20
+_TOLD_EVERY_BYTES = 16 << 20
+_CLAUSE = "PS3.10 §8.1"
+
+
+class Manifest:
+    """The manifest that dcat wrote onto a medium, before a change.
+
+    Attributes
+    ----------
+    path:
+        The file.
+    data:
+        Its bytes before the change.
+    """
+
+    def __init__(self, medium: Medium, name: str, directory: bytes) -> None:
+        self.path = medium.folder / from_text(name)
+        self._medium, self._name, self._directory = medium, name, directory
+        size_bytes = medium.files[name].size_bytes
+        if size_bytes > manifest.MAX_MANIFEST_BYTES:
+            raise FileSetError(
+                f"{to_text(str(self.path))} has {size_bytes:,} bytes, more than dcat reads. Nothing was written."
+            )
+        self.data = self.path.read_bytes()
+        self._listed = manifest.Listed({}, [])
+        manifest.read(self.data, name, self._listed)
+        listing = Listing(medium.files)
+        self._names: dict[str, list[str]] = {}  # by the file of the medium that they mean
+        others = []
+        for listed in self._listed.digests:
+            if (own := to_text(listed)) in medium.files:
+                self._names[own] = [listed]
+            else:
+                others.append(listed)
+        exact = frozenset(self._names)
+        self._lost: list[str] = []
+        for listed in others:
+            paths, _ = listing.like(to_text(listed))
+            if paths and paths[0] not in exact:
+                self._names.setdefault(paths[0], []).append(listed)
+            else:
+                self._lost.append(listed)
+
+    def after(self, gone: Collection[str], fresh: Mapping[str, str], directory: bytes) -> bytes:
+        """Return the manifest after a change.
+
+        Parameters
+        ----------
+        gone:
+            Files that are no longer on the medium, by path.
+        fresh:
+            The digests of files that were put there, by path.
+        directory:
+            The new DICOMDIR.
+        """
+        digests = {**fresh, self._medium.dicomdir_path: hashlib.sha256(directory).hexdigest()}
+        names = {name for path in (*gone, *digests) for name in self._names.get(path, ())}
+        named = {
+            name: digest
+            for path, digest in digests.items()
+            for name in self._names.get(path, (from_text(path),))
+        }
+        return manifest.edited(self.data, names, named)
+
+    def restored(self, paths: Collection[str]) -> bytes:
+        """Return the manifest as it stands now with the lines back that `paths` had before."""
+        lines = {name: self._listed.digests[name] for path in paths for name in self._names.get(path, ())}  # fmt: skip
+        return manifest.edited(self.path.read_bytes(), (), lines)
+
+    def is_listed(self, path: str) -> bool:
+        """Return whether the file `path` of the medium is listed."""
+        return path in self._names
+
+    def wrong(self, touched: Collection[str], listener: Listener = ignore) -> list[Finding]:
+        """Return what was wrong with the manifest before the change, apart from the files `touched`.
+
+        Their bytes are read if all of them together are not too many; that they were not is said, too.
+        """
+        found = list(self._listed.findings)
+        changed = (
+            "It was not what the manifest listed before this change: somebody else changed it."
+        )
+        own = self._medium.dicomdir_path
+        if any(self._differs(name, hashlib.sha256(self._directory).hexdigest()) for name in self._names.get(own, ())):  # fmt: skip
+            found.append(_error("digest-differs", changed, own))
+        for name in self._lost:
+            found.append(_error("manifest-missing", "The manifest lists it, and it is not on the medium.", to_text(name)))  # fmt: skip
+        passed_over = {*touched, *self._names, own, self._name}
+        for path in sorted(set(self._medium.files) - passed_over):
+            if not BACKUP.fullmatch(path) and path not in self._manifests():
+                message = "The manifest does not list it: it was put there later."
+                found.append(Finding("manifest-unlisted", Severity.WARNING, message, path, _CLAUSE))
+        found += self._read([path for path in self._names if path not in touched and path != own], listener)  # fmt: skip
+        return found
+
+    def _manifests(self) -> list[str]:
+        return manifest.manifests_among(self._medium.files)[0]
+
+    def _differs(self, name: str, digest: str) -> bool:
+        return self._listed.digests[name] != digest
+
+    def _read(self, paths: list[str], listener: Listener) -> Iterator[Finding]:
+        total = sum(self._medium.files[path].size_bytes for path in paths)
+        if total > MOST_READ_BYTES:
+            message = f"{len(paths):,} files that this change does not touch, {total:,} bytes, were not held against the manifest; `dcat verify --media` does that."
+            yield Finding("manifest-not-proved", Severity.NOTE, message, self._name, _CLAUSE)
+            return
+        listener(Started(STAGE, total, "bytes"))
+        done = told = 0
+        for path in paths:
+            try:
+                digest = _digest(self._medium, path)
+            except OSError as exc:
+                message = f"The file cannot be read to its end: {exc.strerror or exc}."
+                yield _error("file-unreadable", message, path)
+                continue
+            for name in self._names[path]:
+                if self._differs(name, digest):
+                    said = self._listed.digests[name]
+                    message = f"Its bytes are not those that the manifest lists: SHA-256 {digest[:16]}…, not {said[:16]}…. Its line stays as it is."
+                    yield _error("digest-differs", message, path)
+            done += self._medium.files[path].size_bytes
+            if done - told > _TOLD_EVERY_BYTES:
+                told = done
+                listener(Progress(STAGE, done, total))
+        listener(Finished(STAGE, total))
+
+
+def manifest_of(medium: Medium, directory: bytes) -> Manifest | None:
+    """Return the manifest that dcat wrote onto the medium, `None` if it has none.
+
+    Parameters
+    ----------
+    directory:
+        The DICOMDIR before the change.
+
+    Raises
+    ------
+    FileSetError
+        If it cannot be read. Nothing was written then.
+    """
+    for name in manifest.manifests_among(medium.files)[0]:
+        if manifest.manifests_among([name])[1]:
+            try:
+                return Manifest(medium, name, directory)
+            except OSError as exc:
+                raise FileSetError(
+                    f"{to_text(str(medium.folder / name))} cannot be read: {exc.strerror}. Nothing was written."
+                ) from exc
+    return None
+
+
+def foreign_notes(medium: Medium) -> list[Finding]:
+    """Return a finding for each list of digests that is not dcat's, and so does not fit any more."""
+    found, _ = manifest.manifests_among(medium.files)
+    names = [name for name in found if not manifest.manifests_among([name])[1]]
+    names += manifest.other_digests_among(medium.files)
+    message = "This list of digests is not dcat's; it stays as it is and may no longer fit."
+    return [Finding("manifest-not-in-step", Severity.WARNING, message, name, _CLAUSE) for name in names]  # fmt: skip
+
+
+def _digest(medium: Medium, path: str) -> str:
+    digest = hashlib.sha256()
+    with medium.opened(path) as (stream, _):
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _error(code: str, message: str, place: str) -> Finding:
+    return Finding(code, Severity.ERROR, message, place, _CLAUSE)
