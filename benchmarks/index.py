@@ -337,7 +337,8 @@ class Report(Bench):
             runs = "One run each"
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
         yield f"Measured on {processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, {storage(self.scratch)}, Linux {platform.release()}, load average {os.getloadavg()[0]:.1f} at the start, with Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {', '.join(versions())}, by"
-        yield f"`{f'python benchmarks/index.py {shown}'.strip()}`. {runs}, warm cache."
+        script = Path(sys.argv[0]).name
+        yield f"`{f'python benchmarks/{script} {shown}'.strip()}`. {runs}, warm cache."
         yield f"CPU time is that of all processes of a program. Peak memory is the largest of all runs: the proportional set sizes (PSS) of all its processes together, sampled each {SAMPLING_S * 1000:.0f} ms."
         yield ""
 

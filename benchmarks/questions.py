@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import platform
 import random
+import re
 import shutil
 import sqlite3
 import statistics
@@ -53,6 +54,8 @@ GROWING = frozenset(
 )
 """Tables that grow with the archive."""
 
+_SCAN = re.compile(r"Seq Scan on (\w+)")
+
 Ask = Callable[[Catalogue], int]
 
 
@@ -64,15 +67,22 @@ class Question(NamedTuple):
     ask: Ask
 
 
-def fill(path: Path, instances: int) -> None:
-    """Make a catalogue of so many instances, as rows: values differ as in an archive of clinics."""
-    make_catalogue(path)
+def generated(instances: int) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+    """Yield the tables of a catalogue of so many instances with their rows: values differ as in an archive of clinics."""
     rng = random.Random(1)
     series = instances // PER_SERIES
     studies = max(1, series // 3)
     patients = max(1, studies // 2)
-    stated = {"provenance": "header", "is_disputed": 0}
-    known: list[int] = []
+    stated = {"provenance": "header", "is_disputed": False}
+
+    def root_rows() -> Iterator[dict[str, Any]]:
+        yield {"id": 1, "path": "/archive"}
+
+    def run_rows() -> Iterator[dict[str, Any]]:
+        yield {
+            "id": 1, "command": "index", "arguments": "", "version": "1", "login": "me", "host": "here", "pid": 1,
+            "started_at": "2024-01-01T00:00:00+00:00", "finished_at": "2024-01-01T01:00:00+00:00", "outcome": "done",
+        }  # fmt: skip
 
     def patient_rows() -> Iterator[dict[str, Any]]:
         for n in range(1, patients + 1):
@@ -135,27 +145,32 @@ def fill(path: Path, instances: int) -> None:
                 "first_run_ref": 1, "last_run_ref": 1,
             }  # fmt: skip
 
+    yield "root", root_rows()
+    yield "run", run_rows()
+    yield "patient", patient_rows()
+    yield "study", study_rows()
+    yield "series", series_rows()
+    yield "series_total", total_rows()
+    yield "instance", instance_rows()
+    yield "file", file_rows()
+
+
+def fill(path: Path, instances: int) -> None:
+    """Make a catalogue of so many generated instances in a file."""
+    make_catalogue(path)
     with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA synchronous=OFF")
-        db.execute("INSERT INTO root (id, path) VALUES (1, '/archive')")
-        db.execute(
-            "INSERT INTO run (id, command, arguments, version, login, host, pid, started_at, finished_at, outcome) VALUES "
-            "(1, 'index', '', '1', 'me', 'here', 1, '2024-01-01T00:00:00+00:00', '2024-01-01T01:00:00+00:00', 'done')"
-        )
-        for table, rows in (
-            ("patient", patient_rows()), ("study", study_rows()), ("series", series_rows()),
-            ("series_total", total_rows()), ("instance", instance_rows()), ("file", file_rows()),
-        ):  # fmt: skip
-            known.append(_insert(db, table, rows))
+        for table, rows in generated(instances):
+            _insert(db, table, rows)
         db.commit()
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _insert(db: sqlite3.Connection, table: str, rows: Iterator[dict[str, Any]]) -> int:
+def _insert(db: sqlite3.Connection, table: str, rows: Iterator[dict[str, Any]]) -> None:
     first = next(rows)
     statement = f"INSERT INTO {table} ({', '.join(first)}) VALUES ({', '.join('?' * len(first))})"
     db.execute(statement, tuple(first.values()))
-    return db.executemany(statement, (tuple(row.values()) for row in rows)).rowcount
+    db.executemany(statement, (tuple(row.values()) for row in rows))
 
 
 def finding(level: Level, **what: Any) -> Ask:
@@ -237,6 +252,9 @@ def timed(catalogue: Catalogue, question: Question, runs: int) -> Asked:
 
 def scans(catalogue: Catalogue, statements: list[tuple[str, Any]]) -> Iterator[str]:
     """Yield what of the plans looks at every row of a table that grows with the archive."""
+    if catalogue.path is None:
+        yield from _scans_on_postgresql(catalogue, statements)
+        return
     seen = set()
     with catalogue.read() as connection:
         raw = connection.connection.driver_connection
@@ -251,6 +269,20 @@ def scans(catalogue: Catalogue, statements: list[tuple[str, Any]]) -> Iterator[s
                 if words_of_step[0] == "SCAN" and words_of_step[1] in GROWING and step not in seen:
                     seen.add(step)
                     yield step
+
+
+def _scans_on_postgresql(catalogue: Catalogue, statements: list[tuple[str, Any]]) -> Iterator[str]:
+    seen = set()
+    with catalogue.read() as connection:
+        raw: Any = connection.connection.driver_connection
+        for statement, parameters in statements:
+            if not statement.lstrip().upper().startswith(("SELECT", "WITH")):
+                continue
+            for (line,) in raw.execute(f"EXPLAIN {statement}", parameters):
+                found = _SCAN.search(line)
+                if found and found[1] in GROWING and found[0] not in seen:
+                    seen.add(found[0])
+                    yield found[0]
 
 
 def audit_questions(known: Mapping[str, Any]) -> list[Question]:

@@ -8,6 +8,7 @@
     │   ├── SchemaTooOld            needs `dcat db upgrade`
     │   ├── SchemaTooNew            written by a later dcat
     │   ├── CatalogueBusy           another dcat is writing
+    │   ├── ConnectionLost          the server cannot be reached, or not any more
     │   └── QueryError              an SQL statement was stopped or failed
     │       └── StatementError      exit code 2; the statement is wrong, or does not only read
     ├── HeaderError                 one file's header (kept as that file's status, seldom seen)
@@ -18,7 +19,10 @@
     │   ├── EncodingError           a value that the declared character set cannot carry
     │   └── DicomdirError           carries offset_bytes and clause
     ├── PathError                   a path that the user named: missing, not readable, not a folder
+    ├── StorageError                storage behind a URL: not reached, refused, or broken off
+    │   └── BucketMissing
     ├── ArchiveError                a ZIP, tar or gzip file, or a member of it (also an OSError)
+    ├── ExecutorError               who should read files cannot, or is gone (processes, a cluster)
     ├── SelectionError              exit code 2; carries the term
     │   └── UnknownKeyword          an attribute that the catalogue does not keep
     └── ExportError
@@ -47,6 +51,17 @@ class ConfigError(DcatError):
 
 class PathError(DcatError):
     """A path given by the user cannot be used."""
+
+
+class StorageError(DcatError):
+    """Storage behind a URL cannot be reached or used: nothing is known of what lies there.
+
+    It ends the work, unlike what is wrong with one object, which is an `OSError` as of a file.
+    """
+
+
+class BucketMissing(StorageError):
+    """There is no such bucket."""
 
 
 class CatalogueError(DcatError):
@@ -118,6 +133,19 @@ class CatalogueBusy(CatalogueError):
         return (
             f"Another dcat is writing to {self.place} ({self.holder}). Try again when it is done."
         )
+
+
+class ConnectionLost(CatalogueError):
+    """The connection to the database's server ended, or none can be made."""
+
+    def __init__(self, place: str, reason: str, *, is_new: bool = False) -> None:
+        super().__init__(place, reason, is_new)
+        self.place, self.reason, self.is_new = place, reason, is_new
+
+    def __str__(self) -> str:
+        if self.is_new:
+            return f"The server of {self.place} cannot be reached: {self.reason}. Is it running, and are the host and the port right?"
+        return f"The connection to {self.place} was lost ({self.reason}). What was stored before is safe; run the command again."
 
 
 class QueryError(CatalogueError):
@@ -197,6 +225,10 @@ class ArchiveError(DcatError, OSError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class ExecutorError(DcatError):
+    """Those who should read files, processes or a cluster, cannot be reached, used or replaced."""
 
 
 class SelectionError(DcatError):

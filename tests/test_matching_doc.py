@@ -24,6 +24,8 @@ from catalog.query.values import Manner
 from tests.database.stating import copied, stated, store
 from tests.database.test_select import found
 
+pytestmark = pytest.mark.both
+
 DOC = Path(__file__).parent.parent / "docs" / "matching.md"
 TODAY = date(2024, 3, 31)
 FURTHER = asked(

@@ -185,6 +185,14 @@ def test_decimal(text: str, number: float | None) -> None:
         ("TM", False, "", ("", None)),
         ("TM", False, "1015", ("10:15", None)),
         ("TM", False, "25", (None, "25")),
+        # The forms of ACR-NEMA are understood, and kept as they stand.
+        ("DA", False, "2024.01.31", ("2024-01-31", "2024.01.31")),
+        ("DA", False, "2024.02.30", (None, "2024.02.30")),
+        ("TM", False, "10:15:30", ("10:15:30", "10:15:30")),
+        ("TM", False, "10:15:30.5", ("10:15:30.5", "10:15:30.5")),
+        ("TM", False, "10:15", ("10:15", "10:15")),
+        ("TM", False, "25:15:30", (None, "25:15:30")),
+        ("TM", False, "10:1530", (None, "10:1530")),
         ("DT", False, "", ("", None)),
         ("DT", False, "2024", ("2024", None)),
         ("DT", False, "x", (None, "x")),
@@ -236,12 +244,22 @@ def test_a_date_or_time_is_never_lost(vr: str, text: str) -> None:
             ) + offset.replace(":", "")
         assert back == text
     else:
-        assert (value, raw) == (None, text)
+        assert (value, raw) == (None, text.replace("\0", "\u2400"))
 
 
 @given(st.sampled_from(["LO", "SH", "PN", "CS", "UI", "ST"]), st.text(max_size=20))
 def test_text_is_kept_as_it_is(vr: str, text: str) -> None:
-    assert nf.normal(vr, False, text) == (text, None)
+    stored = text.replace("\0", "\u2400")  # which no text of PostgreSQL can hold
+    assert nf.normal(vr, False, text) == (stored, None if stored == text else stored)
+
+
+@given(st.text(max_size=600), st.text(max_size=600))
+def test_a_text_in_an_index_is_short_and_told_from_others(one: str, other: str) -> None:
+    for text in (one, one * 3, other):
+        kept = nf.indexed(text)
+        assert len(kept) <= nf.LONGEST
+        assert kept == text or (len(text) > nf.LONGEST and kept.startswith(text[: nf.KEPT]))
+    assert (nf.indexed(one * 3) == nf.indexed(other * 3)) == (one == other)
 
 
 @pytest.mark.parametrize(

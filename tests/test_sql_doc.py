@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from catalog.cli.main import main
 from catalog.database.catalogue import Catalogue, open_catalogue
 from catalog.database.sql import query
 from catalog.database.sql_descriptions import diagram
-from catalog.dicom.samples import folder as samples
-from tests import builders
+from tests import asked
 
 DOC = Path(__file__).parents[1] / "docs" / "sql.md"
 PAGE = DOC.read_text(encoding="utf-8")
@@ -52,34 +51,26 @@ QUERIES = worked()
 
 
 @pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
     """A catalogue in which every question of the page has an answer."""
-    folder = tmp_path_factory.mktemp("page")
-    archive = folder / "archive"
-    builders.archive(archive)
-    # Numbers 1, 2, 3, 7; a person under two IDs; a copy; attributes of the configuration.
-    builders.write(archive / "gap.dcm", PatientID="P1", PatientName="Doe^Number1", StudyInstanceUID="1.2.3.1.1",
-                   StudyDate="20240101", SeriesInstanceUID="1.2.3.1.1.1", Modality="MR", SOPInstanceUID="1.2.3.1.1.1.7",
-                   InstanceNumber="7", PatientAge="053Y", KVP="120")  # fmt: skip
-    builders.write(archive / "twin.dcm", PatientID="P9", PatientName="Doe^Number1", StudyInstanceUID="1.2.9",
-                   SeriesInstanceUID="1.2.9.1", SOPInstanceUID="1.2.9.1.1")  # fmt: skip
-    (archive / "copy.dcm").write_bytes((archive / "twin.dcm").read_bytes())
-    builders.write(archive / "other.dcm", StudyInstanceUID="1.2.3.1.1", PatientID="P1", PatientName="Doe^Number1", StudyDate="20240101",
-                   StudyDescription="Abdomen", SeriesInstanceUID="1.2.3.1.1.1", Modality="MR", SOPInstanceUID="1.2.3.1.1.1.8",
-                   InstanceNumber="8")  # fmt: skip
-    builders.write(archive / "guest.dcm", PatientID="G1", IssuerOfPatientID="St Elsewhere", StudyInstanceUID="1.2.8",
-                   SeriesInstanceUID="1.2.8.1", SOPInstanceUID="1.2.8.1.1")  # fmt: skip
-    (folder / "config.toml").write_text('[index]\nattributes = ["PatientAge", "KVP"]\n')
-    db = ("--db", str(folder / "c.db"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DCAT_CONFIG", str(folder / "config.toml"))
-        assert main(["index", str(samples()), "--digest", "-j", "1", *db]) == 3
-        assert main(["index", str(archive), "--digest", "-j", "1", *db]) == 0
-        disc = str(folder / "disc")
-        assert main(["export", disc, "--file-set-id", "DISC1", "--recipient", "Dr Roe", "--reason", "second opinion", *db]) == 3  # fmt: skip
-        (archive / "p2/t2/s2/i3.dcm").unlink()
-        assert main(["index", str(archive), "-j", "1", *db]) == 0
-    return open_catalogue(folder / "c.db")
+    with open_catalogue(asked.make(tmp_path_factory.mktemp("page"))) as catalogue:
+        yield catalogue
+
+
+@pytest.fixture(scope="module")
+def on_postgresql(on_sqlite: Catalogue) -> Iterator[Catalogue]:
+    """The same on PostgreSQL."""
+    assert on_sqlite.path is not None
+    with asked.on_postgresql(on_sqlite.path) as catalogue:
+        yield catalogue
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def catalogue(request: pytest.FixtureRequest) -> Catalogue:
+    """Each of the two."""
+    found = request.getfixturevalue(f"on_{request.param}")
+    assert isinstance(found, Catalogue)
+    return found
 
 
 def test_the_page_has_its_queries() -> None:
@@ -99,6 +90,17 @@ def test_a_query_has_the_columns_that_the_page_says_and_rows(
     # Each column says something somewhere; one that is always empty answers nothing.
     for number, name in enumerate(columns):
         assert any(row[number] not in (None, "") for row in found), name
+
+
+@pytest.mark.parametrize("each", QUERIES, ids=lambda each: each.title)
+def test_a_query_has_the_same_answer_on_both_databases(
+    on_sqlite: Catalogue, on_postgresql: Catalogue, each: Worked
+) -> None:
+    answers = []
+    for catalogue in (on_sqlite, on_postgresql):
+        with query(catalogue, each.sql, each.parameters, limit_s=30) as (columns, rows):
+            answers.append((columns, [[(type(cell), cell) for cell in row] for row in rows]))
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize("each", QUERIES, ids=lambda each: each.title)
@@ -152,6 +154,7 @@ def test_the_page_names_every_option_of_the_command_and_every_command_of_the_she
 
 def test_the_bounds_of_the_page_are_those_of_the_code() -> None:
     from catalog.cli.sql import TABLE_CHARACTERS
+    from catalog.database import postgresql_asking as asking
     from catalog.database import sql_limits as limits
 
     mib = 1024**2
@@ -161,3 +164,9 @@ def test_the_bounds_of_the_page_are_those_of_the_code() -> None:
     assert f"{limits.STATEMENT_BYTES:,} bytes" in PAGE
     assert f"{TABLE_CHARACTERS // 10**6} million characters" in PAGE
     assert f"ends itself {limits.GRACE_S:g} s later" in PAGE
+    assert f"| {asking.CHECK_S} s | the server notices" in PAGE
+    assert f"{asking.MEMORY.removesuffix('MB')} MiB, or `work_mem`" in PAGE
+    assert f"{asking.TEMPORARY_FILES.removesuffix('GB')} GB if dcat" in PAGE
+    assert f"`{asking.READER}`" in PAGE
+    assert f"portions of {asking._ROWS_AT_ONCE}" in PAGE
+    assert asking.READING_S == 3600

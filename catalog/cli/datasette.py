@@ -10,6 +10,7 @@ from catalog.auditing import Audit, audits
 from catalog.database.catalogue import Catalogue
 from catalog.database.sql import relations
 from catalog.database.sql_descriptions import described
+from catalog.errors import CatalogueError
 
 TITLES = {
     "v_patient": "Patients",
@@ -75,8 +76,12 @@ def metadata(catalogue: Catalogue) -> dict[str, Any]:
     Raises
     ------
     CatalogueError
-        If the catalogue cannot be read.
+        If the catalogue cannot be read, or is no file, which Datasette needs.
     """
+    if catalogue.path is None:
+        raise CatalogueError(
+            f"Datasette reads SQLite files alone, and {catalogue.name} is on PostgreSQL. Copy it to a file with `dcat db copy`, and name that file."
+        )
     tables = {}
     for name, each in described(relations(catalogue)).items():
         entry: dict[str, Any] = {
@@ -92,12 +97,13 @@ def metadata(catalogue: Catalogue) -> dict[str, Any]:
         if units:
             entry["units"] = units
         tables[name] = entry
+    name = "catalogue" if catalogue.path is None else catalogue.path.stem
     return {
         "title": "dcat: a catalogue of DICOM files",
         "description": "Patients, studies, series, SOP Instances and files, as the files' headers state them.",
         "databases": {
-            catalogue.path.stem: {
-                "title": f"The catalogue {catalogue.path.stem}",
+            name: {
+                "title": f"The catalogue {name}",
                 "description": "Begin with the views v_patient, v_study, v_series, v_instance and v_file: their columns are the standard's keywords. The queries are dcat's audits.",
                 "tables": tables,
                 "queries": {name: _query(audit) for name, audit in audits().items()},

@@ -26,15 +26,18 @@ def info(db: options.Db = None) -> int:
     settled = config.load()
     asked = config.asked(settled)
     place = config.database_place(db, settled)
-    with open_catalogue(place.path) as catalogue:
+    with open_catalogue(place.location) as catalogue:
         counts = health.counts(catalogue)
         with catalogue.read() as connection:
             lacking = attribute_sets.files_lacking(connection, asked)
             kept = attribute_sets.kept(connection)
         rows: list[tuple[str, str]] = [
-            ("catalogue", str(place.path.absolute())),
+            (
+                "catalogue",
+                catalogue.name if catalogue.path is None else str(catalogue.path.absolute()),
+            ),
             ("chosen by", place.said_by),
-            ("size", size_text(place.path.stat().st_size)),
+            ("size", size_text(catalogue.size_bytes())),
             ("schema revision", HEAD),
         ]
         rows += [
@@ -113,12 +116,13 @@ def runs(
                 run.started_at,
                 _duration(run.seconds) if output is Format.TABLE else run.seconds,
                 run.outcome.value,
+                _by(run),
                 _in_words(run.counts),
             )
             for run in kept.listed(catalogue, limit)
         ]
     heading = "Duration" if output is Format.TABLE else "Seconds"
-    write_rows(("Run", "Command", "Started", heading, "Outcome", "Counts"), rows, output)
+    write_rows(("Run", "Command", "Started", heading, "Outcome", "By", "Counts"), rows, output)
     if not rows:
         say("No run is recorded.")
     return 0
@@ -141,6 +145,12 @@ def _all_of(run: RunRow, findings: Sequence[tuple[str, str, int]]) -> list[tuple
     rows += [(f"count {name}", number) for name, number in run.counts.items()]
     rows += [(f"finding {code} ({severity})", number) for code, severity, number in findings]
     return rows
+
+
+def _by(run: RunRow) -> str:
+    """Return who ran it and where; of one that is at work the process too: `ann@pc7 (process 4711)`."""
+    process = f" (process {run.pid})" if run.outcome.value in ("running", "unknown") else ""
+    return f"{run.login}@{run.host}{process}"
 
 
 def _in_words(counts: Mapping[str, int]) -> str:
@@ -170,7 +180,7 @@ def check(db: options.Db = None) -> int:
 
     with options.opened(db) as catalogue:
         found = health.problems(catalogue)
-        place = catalogue.path
+        place = catalogue.name
     for sentence in found:
         say(sentence)
     say(f"{place} has {counted(len(found), 'problem')}." if found else f"{place} is sound.")
@@ -183,32 +193,30 @@ def backup(
     ],
     db: options.Db = None,
 ) -> int:
-    """Copy the catalogue to a file, whole, also while others use it."""
+    """Copy the catalogue's file to another, whole, also while others use it; on PostgreSQL use pg_dump."""
     from catalog.cli.saying import say
     from catalog.database.migrate import backup as run
 
     with options.opened(db) as catalogue:
-        run(catalogue.path, target)
+        run(catalogue, target)
     say(f"The backup is {target}.")
     return 0
 
 
 def upgrade(db: options.Db = None) -> int:
-    """Bring the catalogue to the schema of this dcat; a backup is made first."""
+    """Bring the catalogue to the schema of this dcat; of a file a backup is made first."""
     from catalog import config
     from catalog.cli.saying import say
     from catalog.database.migrate import upgrade as run
-    from catalog.errors import CatalogueMissing
 
-    place = config.database_place(db, config.load())
-    if not place.path.exists():
-        raise CatalogueMissing(str(place.path))
-    saved = run(place.path)
-    say(
-        f"{place.path} is up to date."
-        if saved is None
-        else f"{place.path} was upgraded; the backup is {saved}."
-    )
+    location = config.database_place(db, config.load()).location
+    done = run(location)
+    if not done.is_changed:
+        say(f"{location} is up to date.")
+    elif done.backup is not None:
+        say(f"{location} was upgraded; the backup is {done.backup}.")
+    else:
+        say(f"{location} was upgraded.")
     return 0
 
 
@@ -246,12 +254,13 @@ def schema(
 
 
 app = declared.Group(
-    "The catalogue itself: where it is, whether it is sound, backups and upgrades.",
+    "The catalogue itself: where it is, whether it is sound, backups, copies and upgrades.",
     {
         "info": info,
         "runs": runs,
         "check": check,
         "backup": backup,
+        "copy": "db_copy.copy",
         "upgrade": upgrade,
         "datasette-metadata": datasette_metadata,
         "schema": schema,

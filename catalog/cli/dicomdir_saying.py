@@ -45,8 +45,12 @@ def say_repairs(findings: Sequence[Finding]) -> None:
 
 
 def say_backup(done: Updated) -> None:
-    """Say where the DICOMDIR that was replaced is kept."""
+    """Say where the DICOMDIR that was replaced is kept, and the manifest if it had one."""
     from catalog.cli.saying import path_text, say
 
-    if done.backup is not None:
+    if done.backup is not None and done.manifest_backup is not None:
+        say(
+            f"The manifest is in step. The old DICOMDIR and manifest are kept as {path_text(done.backup)} and {path_text(done.manifest_backup)}."
+        )
+    elif done.backup is not None:
         say(f"The old DICOMDIR is kept as {path_text(done.backup)}.")

@@ -17,16 +17,24 @@ from catalog.cli.dicomdir_saying import (
 from catalog.cli.new_uid import new_uid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from catalog.fileset.making import Making
-    from catalog.maintaining.examining import Candidate
+    from catalog.maintaining.examining import Candidate, LeftOut
 
 TextIn = Annotated[
     Charset,
     declared.Option(
         "--charset",
         help="Text of the records: as each file has it, or all in UTF-8. What cannot be converted is left out.",
+    ),
+]
+ProfileName = Annotated[
+    str | None,
+    declared.Option(
+        "--profile",
+        metavar="NAME",
+        help="Follow this Application Profile, such as STD-GEN-CD: write its keys and icons; list what does not fit before anything is written.",
     ),
 ]
 Icons = Annotated[
@@ -77,14 +85,7 @@ def create_(
             help="Its character set, such as 'ISO_IR 100'; ASCII without.",
         ),
     ] = None,
-    profile: Annotated[
-        str | None,
-        declared.Option(
-            "--profile",
-            metavar="NAME",
-            help="Follow this Application Profile, such as STD-GEN-CD: write its keys and icons; list what does not fit before anything is written.",
-        ),
-    ] = None,
+    profile: ProfileName = None,
     charset: TextIn = Charset.SOURCE,
     icons: Icons = None,
     private: PrivateClasses = Private.REFUSE,
@@ -124,7 +125,7 @@ def create_(
     """
     from catalog.cli import progress
     from catalog.cli.saying import counted, path_text, plain, say, size_text
-    from catalog.errors import FileSetError, SelectionError
+    from catalog.errors import SelectionError
     from catalog.fileset.file_id import is_file_set_id
     from catalog.fileset.tree import walk
     from catalog.maintaining import create, plan_creation
@@ -165,11 +166,8 @@ def create_(
     amount = (
         f"{counted(len(plan.items), 'file')}, {size_text(sum(c.size_bytes for c, _ in plan.items))}"
     )
-    if misfits and not partial and making is not None and making.profile is not None:
-        number = len({each.place for each in misfits})
-        raise FileSetError(
-            f"{number:,} of {counted(number + len(plan.items), 'file')} {'does' if number == 1 else 'do'} not fit {making.profile.name}. Take them away, or leave them out of the DICOMDIR with --partial. Nothing was written."
-        )
+    if misfits and not partial:
+        _refuse_misfits(misfits, len(plan.items), making)
     if dry_run:
         _say_lacking_icons(candidate for candidate, _ in plan.items)
         refusal = refused(plan, replace=replace, partial=partial)
@@ -198,30 +196,53 @@ def add_(
     files: Annotated[
         list[Path], declared.Argument(metavar="FILES...", help="DICOM files, or folders of them.")
     ],
+    profile: ProfileName = None,
     charset: TextIn = Charset.SOURCE,
     icons: Icons = None,
     private: PrivateClasses = Private.REFUSE,
+    partial: Annotated[
+        bool,
+        declared.Option(
+            "--partial",
+            help="With --profile: leave out what does not fit and add the rest; exit code 3.",
+        ),
+    ] = False,
     repair: Repair = False,
     dry_run: DryRun = False,
 ) -> int:
     """Copy files into a File-set and name them in its DICOMDIR; files on the medium stay in place.
 
     What was in the DICOMDIR stays as it is, in its order. The old DICOMDIR is kept beside the new.
+    A manifest that dcat wrote (MANIFEST.SHA256) is brought in step, and kept in the same way.
     """
     from catalog.cli import progress
     from catalog.cli.saying import counted, plain, say
+    from catalog.errors import SelectionError
     from catalog.maintaining import add, plan_addition
 
-    making = _making(None, charset, icons, private)
+    if partial and profile is None:
+        raise SelectionError(
+            "--partial goes with --profile; without one, what can have no record is left out anyway."
+        )
+    making = _making(profile, charset, icons, private)
     with progress.shown() as listener:
         plan = plan_addition(
-            path, files, new_uid(), repair=repair, making=making, listener=listener
+            path,
+            files,
+            new_uid(),
+            repair=repair,
+            making=making,
+            demanding=True,
+            listener=listener,
         )
     for place, name in plan.already[:SHOWN]:
         say(f"  already there: {plain(place)} is {plain(name)}")
     if len(plan.already) > SHOWN:
         say(f"  already there: {len(plan.already) - SHOWN:,} more")
     say_left_out(plan.left_out)
+    misfits = [each for each in plan.left_out if each.code == "profile"]
+    if misfits and not partial:
+        _refuse_misfits(misfits, len(plan.items), making)
     if not plan.items:
         say("Nothing is to be added; nothing was written.")
         return 3 if plan.left_out else 0
@@ -279,7 +300,8 @@ def remove_(
     """Take records out of a DICOMDIR, with what is below them and parents that become empty.
 
     A DICOMDIR must name every DICOM file of its File-set (PS3.3 F.2.1), so say what becomes of the
-    files: --delete-files, --move-files or --keep-files. The DICOMDIR is changed first.
+    files: --delete-files, --move-files or --keep-files. The DICOMDIR is changed first, and with it
+    a manifest that dcat wrote (MANIFEST.SHA256).
     """
     from catalog.cli import progress
     from catalog.cli.saying import counted, plain, say
@@ -315,6 +337,7 @@ def remove_(
         done = remove(plan, fate, move_files, listener)
     for file in plan.files:
         print(plain(file))  # noqa: T201
+    say_findings(done.findings)
     say_left_out(done.failed)
     say_repairs(plan.opened.repairs)
     word = {Fate.DELETE: "deleted", Fate.MOVE: "moved", Fate.KEEP: "left where they are"}[fate]
@@ -338,6 +361,18 @@ def _making(
         None if charset is Charset.SOURCE else charset.value,
         None if icons is None else int(icons),
         private is Private.RECORD,
+    )
+
+
+def _refuse_misfits(misfits: Sequence[LeftOut], fitting: int, making: Making | None) -> None:
+    """Raise what says that so many files do not fit the profile."""
+    from catalog.cli.saying import counted
+    from catalog.errors import FileSetError
+
+    number = len({each.place for each in misfits})
+    name = making.profile.name if making is not None and making.profile is not None else ""
+    raise FileSetError(
+        f"{number:,} of {counted(number + fitting, 'file')} {'does' if number == 1 else 'do'} not fit {name}. Take them away, or leave them out of the DICOMDIR with --partial. Nothing was written."
     )
 
 

@@ -7,15 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from catalog.cli import declared, disclosures, options, typed_line
+from catalog.cli.dicomdir_options import Charset, IconSize, Private
 from catalog.cli.new_uid import new_uid
 
 if TYPE_CHECKING:
-    from catalog.exporting import Plan
+    from collections.abc import Sequence
+
+    from catalog.exporting import Order, Plan
     from catalog.exporting.pages import Facility
+    from catalog.exporting.preflight import Unlike
 
 
 _LARGE_FILE_BYTES = 128 << 10
 """Files of that size on average are worth copying several at a time."""
+
+_JOBS_FROM_URLS = 8
+"""How many files are copied at a time from storage behind a URL, which answers many as soon as one."""
 
 PDI_PROFILE = "STD-GEN-CD"
 """The Application Profile of a medium with web pages, unless another is named (IHE RAD TF-2 §4.47)."""
@@ -26,27 +33,6 @@ class PlanFormat(StrEnum):
 
     TABLE = "table"
     JSON = "json"
-
-
-class Charset(StrEnum):
-    """In which character set the text of records is written."""
-
-    SOURCE = "source"
-    UTF_8 = "utf-8"
-
-
-class Private(StrEnum):
-    """What becomes of instances of private SOP Classes."""
-
-    REFUSE = "refuse"
-    RECORD = "record"
-
-
-class IconSize(StrEnum):
-    """Rows and Columns of icons."""
-
-    SMALL = "64"
-    LARGE = "128"
 
 
 class Link(StrEnum):
@@ -229,6 +215,7 @@ def export(
     key: options.Keys = None,
     words: options.Words = None,
     exact: options.Exact = False,
+    no_links: options.NoLinks = False,
     where: options.Where = None,
     sql: options.Sql = None,
     listed: options.From = None,
@@ -244,19 +231,20 @@ def export(
     from catalog.cli import progress
     from catalog.cli import saved as saved_selections
     from catalog.cli.export_saying import (
+        in_ledger,
         show_changed,
         show_left_out,
         show_outcome,
-        show_plan_json,
-        show_plan_table,
     )
-    from catalog.cli.find import report_unmatched
+    from catalog.cli.find import report_links, report_unmatched
     from catalog.cli.saying import counted, path_text, say, size_text
     from catalog.database import select
     from catalog.errors import ExportError, FileSetError, SelectionError
     from catalog.exporting import Order, plan_export
     from catalog.exporting import export as run
+    from catalog.exporting.preflight import as_found as taken_as_found
     from catalog.exporting.preflight import unlike
+    from catalog.files.urls import is_url_by_path
     from catalog.fileset.file_id import is_file_set_id
     from catalog.fileset.profiles import profile_named
 
@@ -290,7 +278,13 @@ def export(
         db,
         words,
         exact,
+        no_links,
     )
+    if is_url_by_path(destination):
+        url = str(destination).replace(":/", "://", 1)
+        raise ExportError(
+            f"{url} is a URL; a File-set is written to a folder or file of this machine. Copy it from there with the storage's own program."
+        )
     if str(destination).startswith("@"):
         raise SelectionError(
             f"DEST comes last, and {destination} is a saved selection. A folder of that name is written with its whole path.",
@@ -313,6 +307,7 @@ def export(
             options.opened(db) as catalogue,
             disclosures.told(catalogue, report, audit_message),
         ):
+            report_links(catalogue, chosen, copied=True)
             return export_update.update(
                 catalogue,
                 destination,
@@ -333,6 +328,7 @@ def export(
         if chosen.listed is not None:
             with catalogue.read() as connection:
                 is_short = report_unmatched(select.unmatched(connection, chosen.listed))
+        report_links(catalogue, chosen, copied=True)
         recorded = private is Private.RECORD
         syntax = None if transfer_syntax is None else transfer_syntax.value
         plan = plan_export(
@@ -345,6 +341,7 @@ def export(
             capacity_bytes=capacity_bytes,
             icons=None if icons is None else int(icons),
             with_pages=pdi,
+            container=container,
         )
         order = Order(
             chosen,
@@ -368,10 +365,9 @@ def export(
             jobs or _suitable_jobs(plan),
         )
         changed = unlike(plan.items)
-        if dry_run and output is PlanFormat.JSON:
-            show_plan_json(plan, order, changed)
-        elif dry_run:
-            show_plan_table(plan, order)
+        failing = 0
+        if dry_run:
+            failing = _rehearsed(plan, order, changed, output)
         if not plan.items:
             if plan.left_out:
                 show_left_out(plan)
@@ -387,17 +383,42 @@ def export(
             say(
                 f"{counted(len(plan.items), 'instance')}, {size_text(plan.size_bytes)}, would be copied to {path_text(destination)}; {len(plan.left_out):,} left out. Nothing was written."
             )
-            return 3 if plan.left_out or is_short or changed else 0
+            return 3 if plan.left_out or is_short or changed or failing else 0
         if changed and not as_found:
             raise ExportError("Nothing was written, as sources changed.")
+        plan = taken_as_found(plan, changed)
         telling = disclosures.told(catalogue, report, audit_message, media)
         with telling, progress.shown() as listener:
             outcome = run(catalogue, order, plan, typed_line.typed(), listener)
-    show_left_out(plan)
+    show_left_out(plan, in_ledger(outcome.refs))
     if is_implied:
         _show_way_out(plan)
     show_outcome(outcome)
     return 0 if outcome.is_complete and not is_short else 3
+
+
+def _rehearsed(plan: Plan, order: Order, changed: Sequence[Unlike], output: PlanFormat) -> int:
+    """Show what an export would do; return how many files could not be copied, changed ones aside."""
+    from catalog.cli import progress
+    from catalog.cli.export_saying import show_plan_json, show_plan_table, show_rehearsed
+    from catalog.exporting.journey import parts_of
+    from catalog.exporting.preflight import check_container
+    from catalog.exporting.rehearsal import Rehearsed, rehearse
+
+    for part in parts_of(order, plan):
+        check_container(part.order, part.items)
+    with progress.shown() as listener:
+        rehearsed = rehearse(order, plan, listener)
+    told = {id(each.item) for each in changed}
+    failed = tuple((item, why) for item, why in rehearsed.failed if id(item) not in told)
+    rehearsed = Rehearsed(rehearsed.findings, failed)
+    if output is PlanFormat.JSON:
+        show_plan_json(plan, order, changed, rehearsed)
+    else:
+        show_plan_table(plan, order)
+    if plan.items:
+        show_rehearsed(plan, rehearsed)
+    return len(failed)
 
 
 def _resume(
@@ -424,9 +445,13 @@ def _resume(
 
 
 def _suitable_jobs(plan: Plan) -> int:
-    """Return how many files to copy at a time: several where digests and the disk take the time."""
+    """Return how many files to copy at a time: several where digests, the disk or a network take the time."""
     import os
 
+    from catalog.files.urls import is_url
+
+    if any(is_url(item.source.root) for item in plan.items):
+        return _JOBS_FROM_URLS
     if plan.size_bytes < _LARGE_FILE_BYTES * len(plan.items):
         return 1
     return min(4, os.cpu_count() or 1)

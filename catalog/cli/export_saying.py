@@ -14,17 +14,22 @@ if TYPE_CHECKING:
 
     from catalog.exporting import Item, Order, Outcome, Plan
     from catalog.exporting.preflight import Unlike
+    from catalog.exporting.rehearsal import Rehearsed
     from catalog.findings import Finding
 
 SHOWN = 3
 """How many of what is left out for one reason are shown."""
 
 
-def show_plan_json(plan: Plan, order: Order, changed: Sequence[Unlike]) -> None:
+def show_plan_json(
+    plan: Plan, order: Order, changed: Sequence[Unlike], rehearsed: Rehearsed
+) -> None:
     """Write the whole plan as JSON."""
     from catalog.exporting.journey import parts_of
+    from catalog.fileset.supplied import Supplied
 
     parts = parts_of(order, plan)
+    sources = {item.file_id.path: _source(item) for item in plan.items}
     volume_of = {id(item): number for number, part in enumerate(parts, 1) for item in part.items}
     data = {
         "instances": len(plan.items),
@@ -62,6 +67,32 @@ def show_plan_json(plan: Plan, order: Order, changed: Sequence[Unlike]) -> None:
             for out in plan.left_out
         ],
         "changed": [{"source": _source(each.item), "reason": each.reason} for each in changed],
+        "failing": [{"source": _source(item), "reason": why} for item, why in rehearsed.failed],
+        "supplied": [
+            {
+                "file_id": each.place,
+                "source": sources.get(each.place),
+                "record_type": each.record_type,
+                "keyword": each.keyword,
+                "tag": f"{each.tag:08X}",
+                "value": each.value,
+                "rule": each.rule,
+            }
+            for each in rehearsed.findings
+            if isinstance(each, Supplied)
+        ],
+        "findings": [
+            {
+                "severity": each.severity.value,
+                "code": each.code,
+                "file_id": each.place,
+                "source": sources.get(each.place),
+                "message": each.message,
+                "clause": each.clause,
+            }
+            for each in rehearsed.findings
+            if not isinstance(each, Supplied)
+        ],
     }
     print(json.dumps(data, indent=2, ensure_ascii=False))  # noqa: T201
 
@@ -97,6 +128,37 @@ def show_plan_table(plan: Plan, order: Order) -> None:
     show_left_out(plan)
 
 
+def show_rehearsed(plan: Plan, rehearsed: Rehearsed) -> None:
+    """Say what could not be copied, what records would get that files lack, and what else would be noticed."""
+    from catalog.cli.findings_shown import show_findings
+    from catalog.fileset.supplied import Supplied
+
+    failed = sorted(rehearsed.failed, key=lambda failure: failure[1])
+    for why, failures in groupby(failed, key=lambda failure: failure[1]):
+        items = [item for item, _ in failures]
+        say(f"  would fail: {counted(len(items), 'instance')}: {plain(why)}")
+        for item in items[:SHOWN]:
+            say(f"      {_source(item)}")
+        if len(items) > SHOWN:
+            say(f"      … and {len(items) - SHOWN:,} more; {_BY_DRY_RUN}")
+    sources = {item.file_id.path: _source(item) for item in plan.items}
+    given = [each for each in rehearsed.findings if isinstance(each, Supplied)]
+    by_key = sorted(given, key=lambda each: (each.record_type, each.tag, each.rule))
+    for (kind, keyword, rule), group in groupby(by_key, key=lambda each: (each.record_type, each.keyword, each.rule)):  # fmt: skip
+        members = list(group)
+        one = len(members) == 1
+        say(
+            f"  supplied: {counted(len(members), f'{kind} record')} {'gets' if one else 'get'} the {keyword} that {'its file lacks' if one else 'their files lack'}, {rule}:"
+        )
+        for each in members[:SHOWN]:
+            say(f"      {each.value}: {plain(sources.get(each.place, each.place))}")
+        if len(members) > SHOWN:
+            say(f"      … and {len(members) - SHOWN:,} more; `--dry-run -o json` lists all")
+    others = [each for each in rehearsed.findings if not isinstance(each, Supplied)]
+    if others:
+        show_findings(others, every=False)
+
+
 def show_changed(changed: Sequence[Unlike]) -> None:
     """Say which sources are not as they were indexed."""
     for each in changed[: 5 * SHOWN]:
@@ -108,8 +170,11 @@ def show_changed(changed: Sequence[Unlike]) -> None:
     )
 
 
-def show_left_out(plan: Plan) -> None:
-    """Say what is left out: how many for each reason, and the first of them."""
+_BY_DRY_RUN = "`--dry-run -o json` lists all"
+
+
+def show_left_out(plan: Plan, listing: str = _BY_DRY_RUN) -> None:
+    """Say what is left out: how many for each reason, the first of them, and what lists all."""
     by_reason = sorted(plan.left_out, key=lambda out: (out.code, out.reason))
     for (_, reason), group in groupby(by_reason, key=lambda out: (out.code, out.reason)):
         members = list(group)
@@ -118,15 +183,26 @@ def show_left_out(plan: Plan) -> None:
             uid = plain(out.candidate.claims.instance.sop_instance_uid)
             say(f"      {uid}{f': {_brief(plain(out.detail))}' if out.detail else ''}")
         if len(members) > SHOWN:
-            say(f"      … and {len(members) - SHOWN:,} more; `--dry-run -o json` lists all")
+            say(f"      … and {len(members) - SHOWN:,} more; {listing}")
+
+
+def in_ledger(refs: Sequence[int]) -> str:
+    """Return what lists all that became of an export, given its entries in the ledger."""
+    return f"`dcat ledger show {refs[0]} -o csv` lists all" if refs else "the ledger has each one"
 
 
 def show_outcome(outcome: Outcome) -> None:
     """Say what failed, what was noticed, and what stands where."""
     from catalog.cli.findings_shown import show_findings
 
-    for item, why in outcome.failed:
-        say(f"  failed  {_source(item)}: {why}")
+    failed = sorted(outcome.failed, key=lambda failure: failure[1])
+    for why, group in groupby(failed, key=lambda failure: failure[1]):
+        members = list(group)
+        say(f"  failed: {counted(len(members), 'instance')}: {plain(why)}")
+        for item, _ in members[:SHOWN]:
+            say(f"      {_source(item)}")
+        if len(members) > SHOWN:
+            say(f"      … and {len(members) - SHOWN:,} more; {in_ledger(outcome.refs)}")
     findings: Sequence[Finding] = outcome.findings
     if findings:
         show_findings(findings, every=False)
@@ -142,7 +218,7 @@ def show_outcome(outcome: Outcome) -> None:
     if not outcome.is_complete:
         left_out = len(outcome.plan.left_out)
         say(
-            f"{counted(left_out, 'selected instance was', 'selected instances were')} left out and {len(outcome.failed):,} failed; the ledger has each one."
+            f"{counted(left_out, 'selected instance was', 'selected instances were')} left out and {len(outcome.failed):,} failed; {in_ledger(outcome.refs)}."
         )
 
 

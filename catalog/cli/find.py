@@ -17,6 +17,9 @@ NOTHING = "Nothing in the catalogue fits."
 
 _SHOWN = "What is shown"
 _WHAT = ("patients", "studies", "series", "instances", "files")
+_TOLD = 5
+"""Linked patients that are named."""
+
 _MOST = 2**62
 """More rows than there can be; databases refuse larger numbers."""
 
@@ -114,6 +117,7 @@ def find(
     key: options.Keys = None,
     words: options.Words = None,
     exact: options.Exact = False,
+    no_links: options.NoLinks = False,
     where: options.Where = None,
     sql: options.Sql = None,
     listed: options.From = None,
@@ -133,13 +137,14 @@ def find(
     _check(output, level, nul, columns, sort, limit, offset, count, group_by)
     chosen = options.selection(
         patient, study, series, instance, modality, date, accession, key, where, sql, listed, db,
-        words, exact,
+        words, exact, no_links,
     )  # fmt: skip
     chosen = saved_selections.beside(chosen, names, db)
     with options.opened(db) as catalogue:
         if chosen.listed is not None:
             with catalogue.read() as connection:
                 report_unmatched(select.unmatched(connection, chosen.listed))
+        report_links(catalogue, chosen)
         if count:
             return _count(catalogue, level, chosen, output)
         if group_by is not None:
@@ -237,6 +242,27 @@ def _count(catalogue: Catalogue, level: Level, chosen: Selection, output: FindFo
     if number == 0:
         _advise(chosen)
     return 0
+
+
+def report_links(catalogue: Catalogue, chosen: Selection, *, copied: bool = False) -> None:
+    """Say which patients are selected, or left out, because they are linked to one that is asked for."""
+    from catalog.cli.saying import plain, say
+    from catalog.database import followed_links
+
+    if not chosen.identities:
+        return
+    with catalogue.read() as connection:
+        links = followed_links.links_of(connection, chosen)
+    aside = "--no-links leaves links aside."
+    if len(links) == 1:
+        own = ", and keeps its own Patient ID in files and records" if copied else ""
+        (link,) = links
+        say(plain(f"{link.foreign} is linked to {link.local} and counts as that patient{own}; {aside}"))  # fmt: skip
+    elif links:
+        own = ", and keep their own Patient IDs in files and records" if copied else ""
+        told = ", ".join(f"{each.foreign} to {each.local}" for each in links[:_TOLD])
+        more = ", …" if len(links) > _TOLD else ""
+        say(plain(f"{len(links):,} patients are linked to others and count as these{own} ({told}{more}); {aside}"))  # fmt: skip
 
 
 def report_unmatched(items: list[str]) -> bool:

@@ -169,6 +169,7 @@ def _order(
     """
     from catalog import config
     from catalog.errors import SelectionError
+    from catalog.files.urls import is_url_by_path
     from catalog.importing import Check as Checks
     from catalog.importing import CopyOrder, Order, checked_template
 
@@ -177,6 +178,10 @@ def _order(
     if check is Check.EXISTS and copy_to is not None:
         raise SelectionError(
             "What is copied is read, so --copy-to does not go with --check exists."
+        )
+    if copy_to is not None and is_url_by_path(copy_to) and not copy_to.exists():
+        raise SelectionError(
+            "Nothing is written behind a URL; name a folder with --copy-to, and put it there with the storage's own tools."
         )
     settled = config.load()
     copy = None

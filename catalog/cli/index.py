@@ -10,7 +10,8 @@ from catalog.cli import declared, options, typed_line
 
 if TYPE_CHECKING:
     from catalog.database.catalogue import Catalogue
-    from catalog.indexing import Counts, Settings, Workers
+    from catalog.files.urls import Where
+    from catalog.indexing import Counts, Executor, Settings
 
 _READ = "Read: which files are opened"
 _LOOK = "Look: where files are sought"
@@ -26,10 +27,11 @@ class Journal(StrEnum):
 
 
 def index(
-    paths: Annotated[
-        list[Path],
+    named: Annotated[
+        list[str],
         declared.Argument(
-            metavar="PATH...", help="Folders (or files) to index, with everything below."
+            metavar="PATH...",
+            help="Folders (or files) to index, with everything below; also URLs, such as s3://bucket/prefix.",
         ),
     ],
     db: options.Db = None,
@@ -37,6 +39,14 @@ def index(
         int | None,
         declared.Option(
             "--jobs", "-j", min=1, help="Processes that read headers.", show_default="cores"
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        declared.Option(
+            "--cluster",
+            metavar="ADDRESS",
+            help="Read headers on the workers of the Dask scheduler at tcp://HOST:PORT or tls://HOST:PORT, which see the same storage; 'local' starts as many as --jobs here.",
         ),
     ] = None,
     full: Annotated[
@@ -160,15 +170,25 @@ def index(
     from catalog.cli.saying import path_text, say
     from catalog.cli.stopping import undisturbed
     from catalog.errors import SelectionError
-    from catalog.indexing import Counts, Settings, Workers
+    from catalog.files.store import is_there
+    from catalog.files.urls import Url, where
+    from catalog.indexing import Counts, Settings
 
+    paths = [where(each) for each in named]
+    if cluster is not None:
+        _check_cluster(cluster, jobs)
     if prune or dry_run or yes or older_than is not None:
         _check_prune(prune, dry_run, yes, watch)
     if (poll or every is not None) and not watch:
         raise SelectionError("--poll and --every go with --watch only.")
     if watch and as_json:
         raise SelectionError("--watch has no end, and so no --json; see `dcat db runs -o json`.")
+    if watch and any(isinstance(path, Url) for path in paths):
+        raise SelectionError(
+            "--watch is for folders; storage behind a URL does not tell what changes in it. Run `dcat index` again now and then: unchanged files are not opened."
+        )
     settled = config.load()
+    config.settle_storage(settled)
     settings = Settings(
         jobs=jobs or settled.jobs or os.cpu_count() or 1,
         full=full,
@@ -181,7 +201,7 @@ def index(
     )
     if dry_run:
         return dry_prune(paths, db, settings, older_than, yes=yes, as_json=as_json)
-    present = [path for path in paths if path.exists()]
+    present = [path for path in paths if is_there(path)]
     if prune and not yes:
         refuse_absent(paths)
     elif present != paths and not prune:
@@ -189,35 +209,59 @@ def index(
         _refuse_absent(paths)
     with (
         ExitStack() as last,
-        closing(Workers(1 if watch else settings.jobs, early=True)) as workers,
+        closing(_executor(cluster, settings.jobs, present, watch)) as executor,
         options.opened(db, create=not prune, journal=journal.value) as catalogue,
     ):
         if watch:
-            return index_and_watch(catalogue, paths, settings, poll, every)
+            own = executor if cluster is not None else None
+            folders = [path for path in paths if isinstance(path, Path)]
+            return index_and_watch(catalogue, folders, settings, poll, every, own)
         counts, elapsed_s = Counts(), 0.0
         if present or not prune:
             counts, elapsed_s = _index(
-                catalogue, present if prune else paths, settings, workers, as_json=as_json
+                catalogue, present if prune else paths, settings, executor, as_json=as_json
             )
         pruned = prune_after(catalogue, paths, settings, older_than, yes=yes) if prune else None
         if as_json:
             gone = {} if pruned is None else {"pruned": pruned._asdict()}
             print(json.dumps(counts.as_dict() | {"seconds": round(elapsed_s, 3)} | gone, indent=2))  # noqa: T201
         else:
-            say(f"The catalogue is {path_text(catalogue.path)}.")
+            say(f"The catalogue is {path_text(catalogue.name)}.")
         last.enter_context(undisturbed())
     failed = sum(counts.by_status[status] for status in ("unreadable", "truncated", "incomplete"))
     return 3 if failed or counts.done["unlisted"] or counts.done["emptied"] else 0
 
 
-def _refuse_absent(paths: list[Path]) -> None:
-    from catalog.errors import PathError
+def _refuse_absent(paths: list[Where]) -> None:
+    from catalog.files.store import standing
 
     for path in paths:
-        try:
-            path.stat()
-        except OSError as exc:
-            raise PathError(f"{path} cannot be indexed: {exc.strerror}.") from exc
+        standing(path)
+
+
+def _check_cluster(address: str, jobs: int | None) -> None:
+    from catalog.errors import SelectionError
+    from catalog.indexing.connecting import LOCAL, check_address
+
+    check_address(address)
+    if jobs is not None and address != LOCAL:
+        raise SelectionError(
+            "--jobs is for processes on this machine; how many workers a cluster has is settled where they are started. "
+            "Leave it out, or say `--cluster local`."
+        )
+
+
+def _executor(cluster: str | None, jobs: int, paths: list[Where], watch: bool) -> Executor:
+    """Return who reads. A watch reads little at a time, and starts processes when it needs them."""
+    if cluster is None:
+        from catalog.indexing import executor
+
+        return executor(1 if watch else jobs, early=True)
+    from catalog.cli.saying import say
+    from catalog.files.urls import text_of
+    from catalog.indexing.cluster import Cluster
+
+    return Cluster(cluster, jobs, [text_of(path) for path in paths], say)
 
 
 def _check_prune(prune: bool, dry_run: bool, yes: bool, watch: bool) -> None:
@@ -241,9 +285,9 @@ def _can_be_asked() -> bool:
 
 def _index(
     catalogue: Catalogue,
-    paths: list[Path],
+    paths: list[Where],
     settings: Settings,
-    workers: Workers,
+    executor: Executor,
     *,
     as_json: bool,
 ) -> tuple[Counts, float]:
@@ -262,7 +306,7 @@ def _index(
         with stoppable() as stop, progress.shown() as listener:
             total = _count(paths) if sys.stderr.isatty() else None
             counts = run(
-                catalogue, paths, settings, typed_line.typed(), total, listener, stop, workers
+                catalogue, paths, settings, typed_line.typed(), total, listener, stop, executor
             )
     except Interrupted as exc:
         last = f" The last that was stored is {exc.last_stored}." if exc.last_stored else ""
@@ -277,8 +321,11 @@ def _index(
     return counts, elapsed_s
 
 
-def _count(paths: list[Path]) -> int:
-    """Return how many files lie below, for the time left: a quick look at names only."""
+def _count(paths: list[Where]) -> int | None:
+    """Return how many files lie below, for the time left: a quick look at names only; `None` of a URL."""
     import os
 
-    return sum(len(files) for path in paths for _, _, files in os.walk(path)) or len(paths)
+    folders = [path for path in paths if isinstance(path, Path)]
+    if len(folders) < len(paths):
+        return None
+    return sum(len(files) for path in folders for _, _, files in os.walk(path)) or len(paths)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from catalog.database.catalogue import Catalogue
     from catalog.database.pruning import Toll
+    from catalog.files.urls import Where
     from catalog.indexing import Settings
 
 
 NOTHING = "No file is missing that could be pruned."
 
 
-def refuse_absent(paths: list[Path]) -> None:
+def refuse_absent(paths: list[Where]) -> None:
     """Refuse to prune what does not exist.
 
     Raises
@@ -24,9 +24,10 @@ def refuse_absent(paths: list[Path]) -> None:
         If one of the paths does not.
     """
     from catalog.errors import PathError
+    from catalog.files.store import is_there
 
     for path in paths:
-        if not path.exists():
+        if not is_there(path):
             raise PathError(
                 f"{path} does not exist. Is it mounted? Nothing was pruned. "
                 "If its files are gone for good, say so with --prune --yes."
@@ -34,7 +35,7 @@ def refuse_absent(paths: list[Path]) -> None:
 
 
 def dry_prune(
-    paths: list[Path],
+    paths: list[Where],
     db: str | None,
     settings: Settings,
     days: float | None,
@@ -81,7 +82,7 @@ def dry_prune(
 
 
 def prune_after(
-    catalogue: Catalogue, paths: list[Path], settings: Settings, days: float | None, *, yes: bool
+    catalogue: Catalogue, paths: list[Where], settings: Settings, days: float | None, *, yes: bool
 ) -> Toll:
     """Say what would go, ask unless `yes`, and delete it; return what went.
 

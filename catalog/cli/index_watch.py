@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from catalog.database.catalogue import Catalogue
-    from catalog.indexing import Counts, Settings
+    from catalog.indexing import Counts, Executor, Settings
 
 EVERY_MINUTES = 60.0
 POLL_S = 5.0
@@ -20,6 +20,7 @@ def index_and_watch(
     settings: Settings,
     poll: bool,
     every_minutes: float | None,
+    executor: Executor | None = None,
 ) -> int:
     """Index, and go on with what changes until Ctrl-C.
 
@@ -40,10 +41,18 @@ def index_and_watch(
 
     with stoppable() as stop, progress.shown() as listener:
         say(
-            f"Watching {', '.join(path_text(path) for path in paths)} for {path_text(catalogue.path)}; Ctrl-C ends it."
+            f"Watching {', '.join(path_text(path) for path in paths)} for {path_text(catalogue.name)}; Ctrl-C ends it."
         )
         watched = watch(
-            catalogue, paths, settings, watching, typed_line.typed(), listener, stop, told
+            catalogue,
+            paths,
+            settings,
+            watching,
+            typed_line.typed(),
+            listener,
+            stop,
+            told,
+            executor,
         )
     say(f"{counted(watched.runs, 'run')}; {in_short(watched.counts)}.")
     return INTERRUPTED if watched.was_cut_short else 0

@@ -14,7 +14,8 @@ from catalog.cli.render import Format
 
 if TYPE_CHECKING:
     from catalog.attributes import Further
-    from catalog.database.catalogue import Catalogue
+    from catalog.config import Config
+    from catalog.database.catalogue import Catalogue, Patience
     from catalog.errors import UnknownKeyword
     from catalog.query.selection import Selection
 
@@ -28,7 +29,7 @@ Db = Annotated[
     declared.Option(
         "--db",
         metavar="PATH|URL",
-        help="The catalogue: a file or sqlite:/// URL.",
+        help="The catalogue: a file, or postgresql://USER@HOST/DATABASE.",
         show_default="DCAT_DB, the configuration, the user data folder",
     ),
 ]
@@ -103,6 +104,14 @@ Exact = Annotated[
         rich_help_panel=_SELECTION,
     ),
 ]
+NoLinks = Annotated[
+    bool,
+    declared.Option(
+        "--no-links",
+        help="Patient IDs as files have them: without patients who are linked to the one that is asked for (`dcat patient link`).",
+        rich_help_panel=_SELECTION,
+    ),
+]
 Words = Annotated[
     list[str] | None,
     declared.Option(
@@ -156,6 +165,7 @@ def selection(
     db: str | None = None,
     words: list[str] | None = None,
     exact: bool = False,
+    no_links: bool = False,
 ) -> Selection:
     """Return the selection that the options describe; `db` is where the catalogue is.
 
@@ -188,7 +198,7 @@ def selection(
     )
     lines = None if listed is None else lines_of(listed)
     further = () if all(map(parse.is_always_kept, key or ())) else _kept(db)
-    manner = Manner(datetime.now().astimezone().date(), exact)
+    manner = Manner(datetime.now().astimezone().date(), exact, not no_links)
     try:
         return parse.selection(
             key or (),
@@ -271,20 +281,34 @@ def opened(db: str | None, *, create: bool = False, journal: str = "wal") -> Ite
         If it cannot be found, made or used.
     """
     from catalog import config
-    from catalog.database.catalogue import Patience, open_catalogue
+    from catalog.database.catalogue import open_catalogue
 
     settled = config.load()
+    config.settle_storage(settled)
     place = config.database_place(db, settled)
-    with open_catalogue(place.path, create=create, journal=journal) as catalogue:
-        timeout_s = LOCK_TIMEOUT_S if settled.lock_timeout_s is None else settled.lock_timeout_s
-        catalogue.patience = Patience(timeout_s, partial(_say_who_writes, timeout_s))
+    with open_catalogue(place.location, create=create, journal=journal) as catalogue:
+        catalogue.patience = patience(settled)
         yield catalogue
+
+
+def patience(settled: Config) -> Patience:
+    """Return how to wait for other writers, as the configuration says, telling the user."""
+    from catalog.database.catalogue import Patience
+
+    timeout_s = LOCK_TIMEOUT_S if settled.lock_timeout_s is None else settled.lock_timeout_s
+    return Patience(timeout_s, partial(_say_who_writes, timeout_s), _say_lost)
 
 
 def _say_who_writes(timeout_s: float, holder: str) -> None:
     from catalog.cli.saying import say
 
     say(f"Waiting for another dcat that is writing ({holder}), at most {timeout_s:.0f} s.")
+
+
+def _say_lost(sentence: str) -> None:
+    from catalog.cli.saying import say
+
+    say(f"{sentence.partition('. ')[0].rstrip('.')}. Trying again.")
 
 
 def parameters(pairs: list[str] | None) -> dict[str, str]:

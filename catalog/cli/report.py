@@ -57,7 +57,7 @@ def report(
     if target != "-":
         _check(Path(target), force)
     with options.opened(db) as catalogue:
-        values = _values(catalogue, patients, rows, timeout)
+        values = values_of(catalogue, patients, rows, timeout)
     text = page(values).encode()
     if target == "-":
         sys.stdout.buffer.write(text)
@@ -96,12 +96,12 @@ def _check(target: Path, force: bool) -> None:
         )
 
 
-def _values(catalogue: Catalogue, patients: bool, rows: int, timeout: float) -> Report:
+def values_of(catalogue: Catalogue, patients: bool, rows: int, timeout: float) -> Report:
+    """Return what the page shows of a catalogue, as it is now."""
     from datetime import datetime
 
     from catalog import __version__
     from catalog.auditing import audits, problems
-    from catalog.cli.saying import path_text
     from catalog.database import runs
     from catalog.database.figures import figures
     from catalog.reporting import Report
@@ -110,7 +110,7 @@ def _values(catalogue: Catalogue, patients: bool, rows: int, timeout: float) -> 
     known = list(audits().values())
     answers = problems(catalogue, known, first=rows, limit_s=timeout, today=now.date())
     return Report(
-        place=path_text(catalogue.path.absolute()),
+        place=_place(catalogue),
         moment=now,
         version=__version__,
         figures=figures(catalogue, now.date()),
@@ -119,6 +119,13 @@ def _values(catalogue: Catalogue, patients: bool, rows: int, timeout: float) -> 
         runs=runs.listed(catalogue, RUNS),
         is_identifying=patients,
     )
+
+
+def _place(catalogue: Catalogue) -> str:
+    """Return the catalogue's file, or its URL without a password."""
+    from catalog.cli.saying import path_text
+
+    return catalogue.name if catalogue.path is None else path_text(catalogue.path.absolute())
 
 
 def _plain(answer: Answer) -> AuditAnswer:

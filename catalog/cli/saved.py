@@ -29,7 +29,7 @@ _SIGNS = {
 }
 """Parameters of `options.selection` that may be saved, and how people type them."""
 
-_FLAGS = {"exact": "--exact"}
+_FLAGS = {"exact": "--exact", "no_links": "--no-links"}
 """Those without a value, in the same way."""
 
 _LINES = "lines"

@@ -32,6 +32,7 @@ def save(
     key: options.Keys = None,
     words: options.Words = None,
     exact: options.Exact = False,
+    no_links: options.NoLinks = False,
     where: options.Where = None,
     sql: options.Sql = None,
     listed: options.From = None,
@@ -58,6 +59,7 @@ def save(
         "key": key,
         "words": words,
         "exact": exact,
+        "no_links": no_links,
         "where": where,
         "sql": sql,
     }

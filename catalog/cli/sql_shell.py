@@ -81,7 +81,7 @@ def run(catalogue: Catalogue, settings: Settings) -> int:
         reconfigure(errors="surrogateescape")  # what is no text is refused with its statement
     if shell.is_interactive:
         say(
-            f"{catalogue.path} can be read here, not changed. End a statement with a semicolon; "
+            f"{catalogue.name} can be read here, not changed. End a statement with a semicolon; "
             ".help tells the rest, Ctrl-D ends."
         )
     with _termination(shell), lines_for(shell.known, tuple(COMMANDS), shell.earlier) as read:

@@ -11,10 +11,10 @@ from catalog.cli.render import Format
 
 def verify(
     paths: Annotated[
-        list[Path] | None,
+        list[str] | None,
         declared.Argument(
             metavar="[PATH...]",
-            help="Indexed folders, or saved selections (@NAME); all folders without one.",
+            help="Indexed folders and URLs, or saved selections (@NAME); all folders without one.",
         ),
     ] = None,
     media: Annotated[
@@ -44,6 +44,7 @@ def verify(
     key: options.Keys = None,
     words: options.Words = None,
     exact: options.Exact = False,
+    no_links: options.NoLinks = False,
     where: options.Where = None,
     sql: options.Sql = None,
     listed: options.From = None,
@@ -54,9 +55,11 @@ def verify(
     """
     from catalog.cli import progress
     from catalog.cli import saved as saved_selections
+    from catalog.cli.find import report_links
     from catalog.cli.render import write_rows
     from catalog.cli.saying import counted, say
     from catalog.errors import SelectionError
+    from catalog.files.urls import where as place_named
     from catalog.verifying import verify_roots, verify_selection
 
     chosen = options.selection(
@@ -74,21 +77,21 @@ def verify(
         db,
         words,
         exact,
+        no_links,
     )
-    named = [str(path) for path in paths or () if str(path).startswith("@")]
-    paths = [path for path in paths or () if str(path) not in named]
+    named = [path for path in paths or () if path.startswith("@")]
+    places = [place_named(path) for path in paths or () if path not in named]
     chosen = saved_selections.beside(chosen, named, db)
     if media is not None:
-        if paths or not chosen.is_everything or digest:
+        if places or not chosen.is_everything or digest:
             raise SelectionError("--media takes neither folders nor a selection, nor --digest.")
         return _verify_medium(media, output)
-    if paths and not chosen.is_everything:
+    if places and not chosen.is_everything:
         raise SelectionError("Name folders or a selection, not both.")
     with options.opened(db) as catalogue, progress.shown() as listener:
+        report_links(catalogue, chosen)
         if chosen.is_everything:
-            result = verify_roots(
-                catalogue, paths or (), typed_line.typed(), listener, digest=digest
-            )
+            result = verify_roots(catalogue, places, typed_line.typed(), listener, digest=digest)
         else:
             result = verify_selection(
                 catalogue, chosen, typed_line.typed(), listener, digest=digest

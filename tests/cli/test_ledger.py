@@ -131,6 +131,7 @@ def test_patients_of_one_id_and_several_issuers(dcat: Dcat, tmp_path: Path) -> N
     assert exports("--issuer", "C") == []
 
 
+@pytest.mark.sqlite  # it deletes rows against their references
 def test_the_answer_outlives_the_rows(dcat: Dcat, tmp_path: Path) -> None:
     db = tmp_path / "c.db"
     write(tmp_path / "in/a.dcm")
