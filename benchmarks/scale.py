@@ -1,6 +1,6 @@
 """How a catalogue on PostgreSQL grows: sizes, indexing, questions, audits and copying, beside SQLite.
 
-    python benchmarks/scale.py --work FOLDER                 1 and 10 million instances: some 25 GB, an hour
+    python benchmarks/scale.py --work FOLDER                 1 and 10 million instances: some 15 GB, half an hour
     python benchmarks/scale.py --work FOLDER --quick         20,000 instances and 1,000 files, to see that it works
     python benchmarks/scale.py --work FOLDER --url postgresql://me@host/postgres
     python benchmarks/scale.py --work FOLDER --parts sizes questions

@@ -12,7 +12,7 @@ import re
 import shutil
 import sqlite3
 import sys
-from functools import cache
+from functools import cache, partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,7 @@ class Behind:
 
     def execute(self, sql: str, values: Any = ()) -> Any:
         """Run a statement; `?` stands for a value."""
-        factory = _rows if self.row_factory is sqlite3.Row else None
+        factory = partial(_rows, " v_" in sql) if self.row_factory is sqlite3.Row else None
         cursor = self._driver.cursor(row_factory=factory) if factory else self._driver.cursor()
         statement = sql.replace("%", "%%").replace("?", "%s") if values else sql
         return cursor.execute(statement, tuple(values) or None)
@@ -187,8 +187,11 @@ def _names() -> dict[str, str]:
     return {name.lower(): name for name in re.findall(r" AS (\w+)", text)}
 
 
-def _rows(cursor: Any) -> Any:
-    names = tuple(_names().get(column.name, column.name) for column in cursor.description or ())
+def _rows(is_of_views: bool, cursor: Any) -> Any:
+    names = tuple(
+        (_names() if is_of_views else {}).get(column.name, column.name)
+        for column in cursor.description or ()
+    )
     return type("Row", (_Row,), {"names": names})
 
 

@@ -53,11 +53,12 @@ def upgrade():
         op.execute(
             "CREATE UNIQUE INDEX uq_attribute_set_attributes ON attribute_set (md5(attributes))"
         )
+    _drop_views()
     _make_views("0006")
 
 
 def downgrade():
-    _make_views("0005")
+    _drop_views()
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP SEQUENCE dcat_write")
         op.execute("ALTER TABLE file RESET (fillfactor)")
@@ -70,12 +71,16 @@ def downgrade():
     with op.batch_alter_table("file") as batch:
         batch.drop_column("verified_run_ref")
     op.drop_column("run", "batches")
+    _make_views("0005")
+
+
+def _drop_views():
+    for view in NAMES:
+        op.execute(f"DROP VIEW {view}")
 
 
 def _make_views(revision):
     bind = op.get_bind()
-    for view in NAMES:
-        op.execute(f"DROP VIEW {view}")
     statements = (FOLDER / "views" / f"{revision}.sql").read_text(encoding="utf-8").split(";\n")
     for statement in statements:
         if statement.strip():

@@ -237,7 +237,7 @@ def test_an_interrupted_export_is_visibly_unfinished(
     here = str(Path(__file__).parents[2])
     with subprocess.Popen(
         [sys.executable, "-m", "catalog", "export", "--as-found", f"--{kind}", f"a.{kind}", "--db", "c.db"],
-        cwd=tmp_path, env=dict(os.environ) | {"PYTHONPATH": here},
+        cwd=tmp_path, env=dict(os.environ) | {"PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         deadline = time.monotonic() + 60
@@ -263,7 +263,7 @@ def test_a_disk_that_fills(kind: str, dcat: Dcat, tmp_path: Path) -> None:
     limit = 2_000_000
     done = subprocess.run(
         [sys.executable, "-m", "catalog", "export", f"--{kind}", f"a.{kind}", "--db", "c.db"],
-        cwd=tmp_path, env=dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        cwd=tmp_path, env=dict(os.environ) | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])},
         capture_output=True, text=True, check=False, timeout=60,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )  # fmt: skip

@@ -54,6 +54,7 @@ def test_version(dcat: Dcat) -> None:
     assert (said.code, said.out.split()[0]) == (0, "dcat")
 
 
+@pytest.mark.sqlite
 def test_help_loads_no_database_and_no_dicom() -> None:
     code = (
         "import sys; from catalog.cli.main import main; main(['--help']); "
@@ -155,6 +156,7 @@ def test_a_database_of_someone_else(dcat: Dcat, tmp_path: Path) -> None:
     assert "not a dcat catalogue" in said.err
 
 
+@pytest.mark.sqlite
 def test_a_newer_schema(dcat: Dcat, db: Path) -> None:
     with closing(sqlite3.connect(db)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -400,6 +402,7 @@ def test_demo(tmp_path: Path) -> None:
 # -- db ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.sqlite
 def test_db_check(dcat: Dcat, db: Path) -> None:
     said = dcat("db", "check", "--db", db)
     assert said.code == 0
@@ -410,6 +413,7 @@ def test_db_check(dcat: Dcat, db: Path) -> None:
     assert dcat("db", "check", "--db", db).code == 4
 
 
+@pytest.mark.sqlite
 def test_db_backup(dcat: Dcat, db: Path, tmp_path: Path) -> None:
     assert dcat("db", "backup", tmp_path / "copy.db", "--db", db).code == 0
     query = "SELECT sop_instance_uid FROM instance ORDER BY 1"
@@ -421,12 +425,14 @@ def test_db_backup(dcat: Dcat, db: Path, tmp_path: Path) -> None:
     assert (tmp_path / "copy.db").read_bytes() == content
 
 
+@pytest.mark.sqlite
 def test_db_upgrade_of_a_current_catalogue(dcat: Dcat, db: Path) -> None:
     said = dcat("db", "upgrade", "--db", db)
     assert said.code == 0
     assert "up to date" in said.err
 
 
+@pytest.mark.sqlite
 def test_db_schema_names_every_table(dcat: Dcat, db: Path) -> None:
     said = dcat("db", "schema")
     assert said.code == 0

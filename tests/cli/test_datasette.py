@@ -17,6 +17,8 @@ from catalog.cli.main import main
 from catalog.database.catalogue import open_catalogue
 from catalog.database.sql import relations
 
+pytestmark = pytest.mark.sqlite  # Datasette serves SQLite files
+
 datasette_app = pytest.importorskip("datasette.app")
 
 

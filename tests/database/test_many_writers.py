@@ -311,7 +311,7 @@ def test_a_connection_lost_at_any_statement(
             assert cutter.seen >= at
             assert counts.files == 81
             assert health.problems(catalogue) == []
-            assert [run.outcome for run in runs.listed(catalogue)][0] is Outcome.DONE
+            assert runs.listed(catalogue)[0].outcome is Outcome.DONE
             assert not catalogue.is_being_written()
         assert tables.dump(place) == expected, at
         postgres.give_back(url(place))

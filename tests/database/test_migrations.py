@@ -73,6 +73,8 @@ def contents(path: Path) -> dict[str, list[dict[str, Any]]]:
         "words",
         "LinkedPatientID",
         "LinkedIssuerOfPatientID",
+        "batches",
+        "verified_run_ref",
     }
     added |= {f"{level.value.capitalize()}Attributes" for level in models.ENTITY_TABLES}
     with closing(sqlite3.connect(path)) as raw:

@@ -274,7 +274,9 @@ def test_a_truncated_file_is_copied_and_reported(catalogue: Catalogue, tmp_path:
 
 def environment() -> dict[str, str]:
     here = str(Path(__file__).parents[2])
-    return dict(os.environ) | {"PYTHONPATH": here}
+    return dict(os.environ) | {
+        "PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
+    }
 
 
 def dcat(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
