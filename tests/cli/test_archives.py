@@ -359,6 +359,7 @@ def test_what_is_noticed_in_archives(
     assert world.findings() == findings
 
 
+@pytest.mark.sqlite  # it lists the folder in which the catalogue lies
 def test_members_of_odd_names_are_exported(world: World, tmp_path: Path) -> None:
     content = [("../../x", one(1)), ("y", one(2)), ("y", one(3))]
     world.put("a.zip", zip_bytes(content))

@@ -31,6 +31,7 @@ def world(indexed_once: Path, tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "archive", tmp_path / "c.db"
 
 
+@pytest.mark.sqlite  # a path of JSON is SQLite's, and JSON has no DISTINCT on PostgreSQL
 def test_from_the_list_to_the_answer(
     dcat: Dcat, configured: Path, world: tuple[Path, Path]
 ) -> None:
