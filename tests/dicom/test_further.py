@@ -106,7 +106,7 @@ def test_absent_is_a_name_that_is_not_there(name: str) -> None:
     [
         ("ExposureTime", 0x00181150, "IS", b"1A", None, "1A"),
         ("PatientWeight", 0x00101030, "DS", b"heavy", None, "heavy"),
-        ("PatientComments", 0x00104000, "LT", b"a\0b", None, "a\0b"),
+        ("PatientComments", 0x00104000, "LT", b"a\0b", None, "a\u2400b"),
         ("PatientWeight", 0x00101030, "DS", b"1e400", None, "1e400"),
         ("AcquisitionDate", 0x00080022, "DA", b"20240230", None, "20240230"),
         ("AcquisitionDate", 0x00080022, "DA", b"2024.01.31", "2024-01-31", "2024.01.31"),

@@ -37,7 +37,9 @@ def both(catalogue: Catalogue, destination: Path, **changes: Any) -> tuple[list[
     rehearsed = rehearse(order, plan)
     assert not destination.exists()
     outcome = export(catalogue, order, plan)
-    assert rehearsed.failed == outcome.failed
+    # Pixel Data are not decoded before they have to be; which can be depends on what is installed.
+    failed = [each for each in outcome.failed if "cannot be decoded" not in each[1]]
+    assert list(rehearsed.failed) == failed
     return list(rehearsed.findings), outcome
 
 
@@ -94,7 +96,11 @@ def test_real_files_are_rehearsed_as_they_are_exported(
     indexed(catalogue, PYDICOM_FILES)
     place = tmp_path / ("medium.zip" if "container" in changes else "medium")
     told, outcome = both(catalogue, place, **changes)
-    assert of_records(told) == of_records(outcome.findings)
+    undecoded = any("cannot be decoded" in reason for _, reason in outcome.failed)
+    if undecoded:  # of what is not copied in the end nothing is told
+        assert of_records(outcome.findings) <= of_records(told)
+    else:
+        assert of_records(told) == of_records(outcome.findings)
     assert sum(isinstance(each, Supplied) for each in told) >= 5
 
 

@@ -44,7 +44,7 @@ def test_where_processes_cannot_be_started_this_one_reads(
     before = multiprocessing.active_children()
     fail_after(count, BlockingIOError(11, "Resource temporarily unavailable"), monkeypatch)
     workers = ProcessPool(3, early=True)
-    assert multiprocessing.active_children() == before
+    assert set(multiprocessing.active_children()) <= set(before)
     chunks = iter([(str(tmp_path), ("1.dcm",))] * 5)
     assert [len(readings) for _, readings in workers.read(chunks, How(), Stop())] == [1] * 5
     workers.close()
@@ -55,4 +55,4 @@ def test_interrupted_while_they_start(monkeypatch: pytest.MonkeyPatch) -> None:
     fail_after(1, KeyboardInterrupt(), monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         ProcessPool(3, early=True)
-    assert multiprocessing.active_children() == before
+    assert set(multiprocessing.active_children()) <= set(before)
