@@ -265,9 +265,9 @@ def test_hostile_files_take_linear_time(make: Callable[[int], bytes], length: in
         body = make(count)
         size = len(body) if length is None else length
         data = dicomdir([R("PATIENT")], Layout(physical=[], sequence_length=size)) + body
-        start = time.process_time()
+        start = time.thread_time()
         reads_or_refuses(data)
-        return time.process_time() - start
+        return time.thread_time() - start
 
     small, large = seconds(2_000), seconds(16_000)
     assert large < 16 * max(small, 0.05)
