@@ -515,11 +515,11 @@ def test_deep_nesting(wanted: frozenset[int]) -> None:
     deep = element(0x00081115, "SQ", b"", length=UNDEFINED) + struct.pack(
         "<HHI", 0xFFFE, 0xE000, UNDEFINED
     )
-    began = time.process_time()
+    began = time.thread_time()
     header = read(part10(encode() + deep * 50_000), wanted)
     assert header.elements == EXPECTED
     assert codes(header) == ["header-damaged"]
-    assert time.process_time() - began < 5
+    assert time.thread_time() - began < 5
 
 
 def test_deep_nesting_that_ends_well_is_skipped_and_reported_where_wanted() -> None:
@@ -585,9 +585,9 @@ def test_a_deflate_bomb_is_stopped() -> None:
 
 def test_deflated_pixel_data_are_not_inflated() -> None:
     data = part10(encode() + pixel_data(30_000_000), DEFLATED)
-    began = time.process_time()
+    began = time.thread_time()
     assert read(data).elements == EXPECTED
-    assert time.process_time() - began < 0.1
+    assert time.thread_time() - began < 0.1
 
 
 def test_a_broken_deflate_stream() -> None:

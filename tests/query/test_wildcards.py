@@ -35,6 +35,6 @@ def test_what_fits_begins_as_the_pattern_does(pattern: str, text: str) -> None:
     ids=["stars", "stars and marks", "long piece", "marks", "marks alone", "stars alone"],
 )  # fmt: skip
 def test_no_pattern_takes_long(pattern: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     fits(pattern, "a" * 65_536)
-    assert time.process_time() - began < 5
+    assert time.thread_time() - began < 5
