@@ -53,7 +53,7 @@ def made(path: Path, make: Callable[[Path], None]) -> Path:
 def tasks(options: argparse.Namespace, scratch: Path) -> Iterator[Task]:
     """Yield what is measured, the cheapest first."""
     for count in (options.records // 4, options.records // 2, options.records):
-        medium = made(scratch / f"r{count}", lambda p, n=count: make_directory(p / "DICOMDIR", n))  # type: ignore[misc]
+        medium = made(scratch / f"r{count}", lambda p, n=count: make_directory(p / "DICOMDIR", n))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         yield imported(f"{count:,} records", medium, scratch)
     yield imported(f"{options.records:,} records, again", medium, scratch, again=True)
 

@@ -9,7 +9,7 @@ from datasette import hookimpl
 from catalog.database.sql_functions import register
 
 
-@hookimpl  # type: ignore[untyped-decorator,unused-ignore]
+@hookimpl  # type: ignore[untyped-decorator,unused-ignore]  # Datasette, an extra, tells no types
 def prepare_connection(conn: Any) -> None:
     """Add the functions to each connection that Datasette opens."""
     register(conn)

@@ -353,7 +353,7 @@ def _any_part(
 ) -> ColumnElement[bool]:
     """Return `any_part` for PostgreSQL."""
     array = func.string_to_array(stored, literal(separator, Text()))
-    part: Column[Any] = column("part", Text())  # type: ignore[assignment]
+    part: Column[Any] = column("part", Text())  # type: ignore[assignment]  # table_valued wants a Column, and takes this
     parts = func.unnest(array).table_valued(part).render_derived()
     return select(parts.c.part).where(parts.c.part != "", condition(parts.c.part)).exists()
 

@@ -125,7 +125,7 @@ def _condition(columns: Any, attribute: Attribute, matcher: Matcher) -> ColumnEl
         case Empty():
             return or_(stored.is_(None), stored == "")
         case Equal(values) if attribute.is_number and in_json:
-            return dialect.is_number_among(stored, values)  # type: ignore[arg-type]  # numbers
+            return dialect.is_number_among(stored, values)  # type: ignore[arg-type]  # of an attribute that is a number all values are numbers
         case Equal(values) if attribute.is_multi_valued:
             return dialect.holds_one_of(stored, [str(value) for value in values])
         case Equal(values):

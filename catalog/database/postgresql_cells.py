@@ -15,6 +15,7 @@ def read_as_sqlite(connection: Connection[Any]) -> None:
     module = psycopg()
     loader, text = module.adapt.Loader, module.types.string.TextLoader
 
+    # The driver is loaded where it is used alone, so its class is a value that mypy cannot follow.
     class Number(loader):  # type: ignore[misc, valid-type]
         def load(self, data: Any) -> int | float | str:
             written = bytes(data)

@@ -87,7 +87,7 @@ def connect(
     except BaseException:
         connection.close()
         raise
-    return connection  # type: ignore[no-any-return]
+    return connection  # type: ignore[no-any-return]  # the driver's module is loaded late, as Any
 
 
 def _check(location: PostgresqlUrl, connection: Any) -> None:
@@ -110,7 +110,7 @@ def _number_loader(module: Any) -> Any:
     """Return what reads a `numeric`, such as the sum of sizes, as SQLite has it: a whole number or a float."""
     if "numeric" not in _loaders:
 
-        class NumberLoader(module.adapt.Loader):  # type: ignore[misc]
+        class NumberLoader(module.adapt.Loader):  # type: ignore[misc]  # its base is loaded late, as Any
             def load(self, data: Any) -> int | float:
                 written = bytes(data)
                 return int(written) if written.lstrip(b"-").isdigit() else float(written)

@@ -118,7 +118,7 @@ def obstacle(transfer_syntax_uid: str) -> str | None:
     try:
         with rendering.quiet():  # what is no UID has a warning of its own
             decoder = get_decoder(transfer_syntax_uid)
-    except NotImplementedError:
+    except NotImplementedError:  # so pydicom says that it knows no decoder for this UID
         return f"there is no decoder for its Transfer Syntax ({name})"
     if not (rendering.is_possible() and decoder.is_available):
         return f"no decoder is installed for its Transfer Syntax ({name}); pip install 'dicom-dcat[pixels]' brings most of them"
