@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 from catalog import __version__
-from catalog.cli import declared, plain_lines, typed_line
+from catalog.cli import declared, plain_lines, stopping, typed_line
 from catalog.cli.saying import path_text, sentence
 from catalog.errors import DcatError, SelectionError
 
@@ -211,6 +211,7 @@ def _fill_closed_streams() -> None:
 def run() -> None:
     """Run the command line of this process and end it."""
     signal.signal(signal.SIGTERM, _interrupt)
+    stopping.say_again_what_was_swallowed()
     _fill_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)

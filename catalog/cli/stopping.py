@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +14,32 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _SHOW_CURSOR = b"\x1b[?25h"
+_AGAIN_S = 0.005
+
+
+def say_again_what_was_swallowed() -> None:
+    """From here on no Ctrl-C is lost because of the moment at which it came.
+
+    A signal's handler may run while Python tidies up (callbacks of weak references, `__del__`),
+    and what it raises there is printed and dropped. It is raised again a moment later instead.
+    """
+    if not hasattr(signal, "setitimer"):  # Windows
+        return
+    others = sys.unraisablehook
+
+    def dropped(what: sys.UnraisableHookArgs) -> None:
+        if issubclass(what.exc_type, KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+        else:
+            others(what)
+
+    signal.signal(signal.SIGALRM, _again)
+    sys.unraisablehook = dropped
+
+
+def _again(number: int, frame: object) -> None:
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        raise KeyboardInterrupt
 
 
 @contextmanager
@@ -38,10 +63,15 @@ def stoppable() -> Iterator[Stop]:
         os.write(2, b"\nStopping when the batch under way is stored; again to end at once.\n")
         stop.ask()
 
-    if threading.current_thread() is not threading.main_thread():
+    def heed_again(number: int, frame: object) -> None:
+        stop.ask()
+
+    if not _is_main_thread():
         yield stop
         return
     before = {number: signal.signal(number, heed) for number in (signal.SIGINT, signal.SIGTERM)}
+    if hasattr(signal, "SIGALRM"):
+        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, heed_again)
     try:
         yield stop
     finally:
@@ -52,7 +82,7 @@ def stoppable() -> Iterator[Stop]:
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Ignore Ctrl-C while all is stored and said, and only the catalogue is being closed."""
-    if threading.current_thread() is not threading.main_thread():
+    if not _is_main_thread():
         yield
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -60,3 +90,9 @@ def undisturbed() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _is_main_thread() -> bool:
+    import threading  # not at the start of every command
+
+    return threading.current_thread() is threading.main_thread()
