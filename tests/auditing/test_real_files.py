@@ -1,4 +1,6 @@
-"""What the audits find in files of other projects; each expected row was held against dcmdump once.
+"""What the audits find in files of other projects; each expected row was held against the files once.
+
+That was done by a program with pydicom alone, and dcmdump where pydicom reads no further.
 
 `python -m tests.auditing.test_real_files` writes the rows anew: read the difference before keeping it.
 """
@@ -9,6 +11,7 @@ import hashlib
 import json
 import warnings
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ import pydicom
 import pytest
 from pydicom.errors import InvalidDicomError
 
-from catalog.auditing import problems
+from catalog.auditing import asked, audits, problems
 from catalog.cli.main import main
 from catalog.database.catalogue import open_catalogue
 from tests.conftest import SHARED_DATA
@@ -27,6 +30,9 @@ PYDICOM = Path(pydicom.__file__).parent / "data" / "test_files"
 TODAY = date(2026, 1, 1)
 PASSING = {"MissingSince", "NoticedAt"}
 """Columns that depend on the day of the test."""
+FIGURES = ("findings", "volumes", "volumes-by-institution", "volumes-by-scanner", "volumes-by-sop-class",
+           "volumes-by-transfer-syntax")  # fmt: skip
+"""Audits of what is there, but for those of what happened when."""
 DICOMDIRS = {
     "shared": ("filesets/dcmtk-mixed/DICOMDIR", "process-dcm/tests/DICOMDIR"),
     "pydicom": ("dicomdirtests/DICOMDIR", "dicomdirtests/TINY_ALPHA/DICOMDIR"),
@@ -37,7 +43,7 @@ Found = dict[str, list[dict[str, Any]]]
 
 
 def found_in(name: str, db: Path) -> Found:
-    """Return the rows of all problem audits that have some."""
+    """Return the rows of all problem audits that have some, and of those that give figures."""
     folder = FOLDERS[name]
     assert main(["index", str(folder), "--digest", "-j", "1", "--db", str(db)]) == 3
     for dicomdir in DICOMDIRS[name]:
@@ -47,15 +53,27 @@ def found_in(name: str, db: Path) -> Found:
         for answer in problems(catalogue, first=10_000, today=TODAY):
             assert answer.error == ""
             if answer.count:
-                result[answer.audit.name] = [
-                    {
-                        column: str(cell).replace(f"{folder}/", "").replace(str(folder), ".") if isinstance(cell, str) else cell
-                        for column, cell in zip(answer.columns, row, strict=True)
-                        if column not in PASSING
-                    }
-                    for row in answer.rows
-                ]  # fmt: skip
+                result[answer.audit.name] = told(answer.columns, answer.rows, folder)
+        for figures in FIGURES:
+            with asked(catalogue, audits()[figures], {}, today=TODAY) as (columns, rows):
+                result[figures] = told(columns, rows, folder)
     return dict(sorted(result.items()))
+
+
+def told(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], folder: Path
+) -> list[dict[str, Any]]:
+    """Return rows by column name, paths below `folder`, without what passes."""
+    return [
+        {
+            column: cell.replace(f"{folder}/", "").replace(str(folder), ".")
+            if isinstance(cell, str)
+            else cell
+            for column, cell in zip(columns, row, strict=True)
+            if column not in PASSING
+        }
+        for row in rows
+    ]
 
 
 @pytest.fixture(scope="module", params=["shared", "pydicom"])
