@@ -152,7 +152,7 @@ def _modalities(report: Report) -> Section:
     ]
     if rest:
         amount = sum(each.size_bytes for each in rest)
-        rows.append(Bar(f"{number(len(rest))} others", amount, size(amount), "rest"))
+        rows.append(Bar(counted(len(rest), "other"), amount, size(amount), "rest"))
     table = Table(
         "Storage by modality",
         ("Modality", "Studies", "Series", "Instances", "Size"),
@@ -199,7 +199,7 @@ def _syntaxes(report: Report) -> Section:
     rest = found[MOST_BARS:]
     if rest:
         amount = sum(each.size_bytes for each in rest)
-        rows.append(Bar(f"{number(len(rest))} others", amount, size(amount), "rest"))
+        rows.append(Bar(counted(len(rest), "other"), amount, size(amount), "rest"))
     table = Table(
         "Storage by Transfer Syntax",
         ("Transfer Syntax", "UID", "Files", "Size"),
@@ -285,7 +285,7 @@ def _scanners(report: Report) -> Section:
     others = len(scanners.most[MOST_BARS:]) + scanners.rest_scanners
     if others:
         amount = sum(each.instances for each in scanners.most[MOST_BARS:]) + scanners.rest_instances
-        rows.append(Bar(f"{number(others)} others", amount, counted(amount, "instance"), "rest"))
+        rows.append(Bar(counted(others, "other"), amount, counted(amount, "instance"), "rest"))
     dates = ("First study", "Last study") if report.is_identifying else ()
     table = Table(
         "Scanners",
