@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     FromClause,
     Select,
+    Table,
     and_,
     case,
     exists,
@@ -195,14 +197,14 @@ def _rows(connection: Connection, keys: Sequence[GroupKey], selection: Selection
     ]
     has_series = exists().where(m.series.c.study_ref == m.study.c.id, *_chosen(chosen[2:3], 1, 2))
     empty_studies = [*_chosen(chosen, 2), not_(has_series)]
-    if _is_any(connection, m.study.c.id, _with_patient(m.study, needs_patient), empty_studies):
+    if _are_some_empty(connection, m.study, m.series.c.study_ref):
         tree = _with_patient(m.study, needs_patient)
         parts.append(
             _part(keys, {}, (*above, null()), [null()] * 3, tree, empty_studies, LEVELS[:2])
         )
     has_study = exists().where(m.study.c.patient_ref == m.patient.c.id, *_chosen(chosen[1:2], 1, 1))
     empty_patients = [*_chosen(chosen, 1), not_(has_study)]
-    if _is_any(connection, m.patient.c.id, m.patient, empty_patients):
+    if _are_some_empty(connection, m.patient, m.study.c.patient_ref):
         ids = (m.patient.c.id, null(), null())
         parts.append(_part(keys, {}, ids, [null()] * 3, m.patient, empty_patients, LEVELS[:1]))
     has_no_series = m.instance.c.series_ref.is_(None)
@@ -247,6 +249,21 @@ def _chosen(
 ) -> list[ColumnElement[bool]]:
     """Return the conditions that rows of so many levels, from the `first`, are selected."""
     return [_TABLES[LEVELS[first + n]].c.id.in_(ids) for n, ids in enumerate(chosen[:levels])]
+
+
+def _are_some_empty(connection: Connection, table: Table, below: Column[Any]) -> bool:
+    """Return whether any row of `table` is referred to by none in the column `below`.
+
+    Two counts, for which indexes have all that is needed, take a third of the time of looking for
+    such a row; that is what a catalogue without one would have to pay each time.
+    """
+    referred = select(below).distinct().subquery()
+    numbers = select(
+        select(func.count()).select_from(table).scalar_subquery(),
+        select(func.count()).select_from(referred).scalar_subquery(),
+    )
+    all_of_them, held = connection.execute(numbers).one()
+    return bool(all_of_them > held)
 
 
 def _is_any(
