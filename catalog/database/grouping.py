@@ -197,14 +197,18 @@ def _rows(connection: Connection, keys: Sequence[GroupKey], selection: Selection
     ]
     has_series = exists().where(m.series.c.study_ref == m.study.c.id, *_chosen(chosen[2:3], 1, 2))
     empty_studies = [*_chosen(chosen, 2), not_(has_series)]
-    if _are_some_empty(connection, m.study, m.series.c.study_ref):
+    if (chosen or _are_some_empty(connection, m.study, m.series.c.study_ref)) and _is_any(
+        connection, m.study.c.id, _with_patient(m.study, needs_patient), empty_studies
+    ):
         tree = _with_patient(m.study, needs_patient)
         parts.append(
             _part(keys, {}, (*above, null()), [null()] * 3, tree, empty_studies, LEVELS[:2])
         )
     has_study = exists().where(m.study.c.patient_ref == m.patient.c.id, *_chosen(chosen[1:2], 1, 1))
     empty_patients = [*_chosen(chosen, 1), not_(has_study)]
-    if _are_some_empty(connection, m.patient, m.study.c.patient_ref):
+    if (chosen or _are_some_empty(connection, m.patient, m.study.c.patient_ref)) and _is_any(
+        connection, m.patient.c.id, m.patient, empty_patients
+    ):
         ids = (m.patient.c.id, null(), null())
         parts.append(_part(keys, {}, ids, [null()] * 3, m.patient, empty_patients, LEVELS[:1]))
     has_no_series = m.instance.c.series_ref.is_(None)
