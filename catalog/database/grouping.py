@@ -22,6 +22,7 @@ from sqlalchemy import (
     case,
     exists,
     func,
+    literal,
     not_,
     null,
     select,
@@ -131,7 +132,11 @@ def grouped(
     places = [(_place(names, name), goes_down) for name, goes_down in sort]
     with catalogue.read() as connection:
         rows = _rows(connection, keys, selection).subquery("counted")
-        values = [rows.c[f"k{n}"] for n in range(len(keys))]
+        grouped_by = [rows.c[f"k{n}"] for n in range(len(keys))]
+        values = [
+            value if key.attribute.is_number else func.nullif(value, "")
+            for key, value in zip(keys, grouped_by, strict=True)
+        ]
         amounts = (
             *(func.count(rows.c[name].distinct()) for name in ("p", "t")),
             # A series has one row, unless a key below it tells several apart.
@@ -139,7 +144,7 @@ def grouped(
             *(whole_sum(rows.c[name]) for name in ("i", "f", "b")),
         )
         shown = [each.label(f"c{n}") for n, each in enumerate((*values, *amounts))]
-        query = select(*shown).group_by(*values)
+        query = select(*shown).group_by(*grouped_by)
         order = [(shown[place], goes_down) for place, goes_down in places]
         order += [(value, False) for value in shown[: len(keys)]]
         for value, goes_down in order:
@@ -229,9 +234,9 @@ def _part(
     conditions: Sequence[ColumnElement[bool]],
     levels: Sequence[Level],
 ) -> Select[Any]:
-    """Return one part of `_rows`; keys `below` series apart, one of none of `levels` is NULL."""
+    """Return one part of `_rows`; keys `below` series apart, one of none of `levels` is absent."""
     values = [
-        below[n] if n in below else _value(key) if key.attribute.level in levels else null()
+        below[n] if n in below else _value(key) if key.attribute.level in levels else _absent(key)
         for n, key in enumerate(keys)
     ]
     return (
@@ -310,7 +315,10 @@ def _counted(
 
 
 def _value(key: GroupKey) -> ColumnElement[Any]:
-    """Return the value of a key, NULL also where it is empty."""
+    """Return the value of a key; of texts `''` also where it is absent.
+
+    SQLite evaluates it several times for each row, and COALESCE is no call of a function there.
+    """
     columns = _TABLES[key.attribute.level].c
     if isinstance(key.attribute, Further):
         value = json_value(columns.attributes, key.attribute)
@@ -318,4 +326,9 @@ def _value(key: GroupKey) -> ColumnElement[Any]:
         value = columns[key.attribute.column]
     if key.characters is not None:
         value = func.substr(value, 1, key.characters)
-    return value if key.attribute.is_number else func.nullif(value, "")
+    return value if key.attribute.is_number else func.coalesce(value, "")
+
+
+def _absent(key: GroupKey) -> ColumnElement[Any]:
+    """Return what `_value` is where there is none."""
+    return null() if key.attribute.is_number else literal("")
