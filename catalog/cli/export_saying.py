@@ -186,6 +186,14 @@ def show_left_out(plan: Plan, listing: str = _BY_DRY_RUN) -> None:
             say(f"      … and {len(members) - SHOWN:,} more; {listing}")
 
 
+def show_way_out(plan: Plan, profile: str) -> None:
+    """Say what takes in what does not fit the `profile` of --pdi, to somebody who named none."""
+    if any(out.code == "profile" for out in plan.left_out):
+        say(
+            f"  --pdi follows {profile}, which has uncompressed images only: --transfer-syntax explicit-le decompresses, --profile names another."
+        )
+
+
 def in_ledger(refs: Sequence[int]) -> str:
     """Return what lists all that became of an export, given its entries in the ledger."""
     return f"`dcat ledger show {refs[0]} -o csv` lists all" if refs else "the ledger has each one"

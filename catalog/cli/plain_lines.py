@@ -36,6 +36,8 @@ class _Parameter(NamedTuple):
     """Whether it is a list: of an option that may be repeated, or of all arguments that are left."""
     least: float = -math.inf
     most: float = math.inf
+    may_be_empty: bool = False
+    """Whether it is a list of arguments that is empty where none is given."""
 
     def value(self, word: str) -> Any:
         """Return what `word` means, `None` if it has no meaning here."""
@@ -61,33 +63,51 @@ def values(command: Callable[..., Any], arguments: Sequence[str]) -> dict[str, A
         return None
     given = _defaults(command)
     known = _parameters(command)
-    waiting = [each for each in known.values() if each.is_argument]
+    words: list[str] = []
     seen: set[str] = set()
     rest = iter(arguments)
     for word in rest:
-        if word.startswith("-"):
-            parameter = known.get(word)
-        else:
-            parameter = waiting[0] if waiting else None
-            if parameter is not None and not parameter.is_list:
-                del waiting[0]
+        if not word.startswith("-"):
+            words.append(word)
+            continue
+        parameter = known.get(word)
         if parameter is None or (parameter.name in seen and not parameter.is_list):
             return None
         seen.add(parameter.name)
         if parameter.kind is bool:
             given[parameter.name] = True
             continue
-        text: str | None = word if parameter.is_argument else next(rest, None)
-        if not text or text.startswith("--"):
+        text = next(rest, None)
+        if not text or text.startswith("--") or not _give(given, parameter, text):
             return None
-        value = parameter.value(text)
-        if value is None:
+    waiting = [each for each in known.values() if each.is_argument]
+    for parameter, own in _shared_out(words, waiting):
+        if not all(_give(given, parameter, word) for word in own):
             return None
-        if parameter.is_list:
-            before = given[parameter.name]
-            value = [value] if before is _MISSING or before is None else [*before, value]
-        given[parameter.name] = value
-    return None if _MISSING in given.values() else given
+        if not own and given[parameter.name] is _MISSING and parameter.may_be_empty:
+            given[parameter.name] = []
+        words = words[len(own) :]
+    return None if words or _MISSING in given.values() else given
+
+
+def _give(given: dict[str, Any], parameter: _Parameter, word: str) -> bool:
+    """Put what `word` means for `parameter` into `given`; return whether it means anything."""
+    value = parameter.value(word)
+    if value is not None and parameter.is_list:
+        before = given[parameter.name]
+        value = [value] if before is _MISSING or before is None else [*before, value]
+    given[parameter.name] = value
+    return value is not None
+
+
+def _shared_out(
+    words: Sequence[str], arguments: Sequence[_Parameter]
+) -> Iterator[tuple[_Parameter, Sequence[str]]]:
+    """Yield the words of each argument; a list has those that are left, wherever it stands."""
+    for at, parameter in enumerate(arguments):
+        count = max(0, len(words) - len(arguments[at + 1 :])) if parameter.is_list else 1
+        yield parameter, words[:count]
+        words = words[count:]
 
 
 def _defaults(command: Callable[..., Any]) -> dict[str, Any]:
@@ -116,9 +136,11 @@ def _parameters(command: Callable[..., Any]) -> dict[str, _Parameter]:
             return {}
         kind, is_list = _kind(type_)
         if info.kind == "Argument":
-            if kind not in (str, Path) or not _says_no_more(info.said):
+            may_be_empty = info.said.get("default_factory") is list
+            factory = ("default_factory",) if may_be_empty else ()
+            if kind not in (str, Path) or not _says_no_more(info.said, factory):
                 return {}
-            found[name] = _Parameter(name, kind, True, is_list)
+            found[name] = _Parameter(name, kind, True, is_list, may_be_empty=may_be_empty)
         elif (
             kind
             and info.names

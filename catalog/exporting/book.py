@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Sequence
 
 from catalog.database import ledger
@@ -27,7 +28,7 @@ class Book:
 
     def __init__(self, catalogue: Catalogue, export_ref: int, refs: Sequence[int]) -> None:
         self.export_ref = export_ref
-        self._refs = iter(refs)
+        self._refs = iter(array("q", refs))
         self._flushed_s = time.monotonic()
         self.copied = self.copied_bytes = 0
         self.failed: list[tuple[Item, str]] = []

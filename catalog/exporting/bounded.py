@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 from catalog.errors import MediaFull
-from catalog.exporting.receiver import Check, Receiver
+from catalog.exporting.receiver import ANY_TIME, Check, Receiver, Turn
 from catalog.exporting.volumes import BLOCK_BYTES
 from catalog.files.copy import Copied
 from catalog.files.opening import Opened
@@ -26,6 +27,7 @@ class Bounded:
         self._inner = inner
         self._capacity_bytes = capacity_bytes
         self._used_bytes = 0
+        self._lock = Lock()
 
     @property
     def place(self) -> Path:
@@ -40,7 +42,13 @@ class Bounded:
         """As the other receiver."""
         self._inner.begin()
 
-    def put(self, file_id: FileId, opening: AbstractContextManager[Opened], check: Check) -> Copied:
+    def put(
+        self,
+        file_id: FileId,
+        opening: AbstractContextManager[Opened],
+        check: Check,
+        turn: Turn = ANY_TIME,
+    ) -> Copied:
         """As the other receiver.
 
         Raises
@@ -53,7 +61,7 @@ class Bounded:
             self._take(size_bytes)
             check(stream, size_bytes)
 
-        return self._inner.put(file_id, opening, checked)
+        return self._inner.put(file_id, opening, checked, turn)
 
     def put_data(self, name: str, data: bytes) -> None:
         """As the other receiver; raises MediaFull as `put`."""
@@ -67,8 +75,10 @@ class Bounded:
         self._inner.finish(dicomdir)
 
     def _take(self, size_bytes: int) -> None:
-        self._used_bytes += -(-size_bytes // BLOCK_BYTES) * BLOCK_BYTES
-        if self._used_bytes > self._capacity_bytes:
+        with self._lock:  # several threads put at a time
+            self._used_bytes += -(-size_bytes // BLOCK_BYTES) * BLOCK_BYTES
+            is_full = self._used_bytes > self._capacity_bytes
+        if is_full:
             raise MediaFull(
                 f"{self.place} comes to more than the {self._capacity_bytes:,} bytes of the medium: its files are larger than was planned. Index the sources again, or name a smaller --media, and export anew."
             )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 
 from catalog.database import ledger
 from catalog.database.catalogue import Catalogue
-from catalog.dicom.elements import Element
 from catalog.errors import ExportError, FileSetError, PathError
 from catalog.events import Listener
 from catalog.exporting.book import Book
@@ -22,19 +20,12 @@ from catalog.exporting.transcoding import target_named
 from catalog.exporting.write import Additions, Written, write_fileset
 from catalog.files.digest import digest
 from catalog.files.medium import medium_at
-from catalog.files.paths import absolute_text
+from catalog.files.paths import absolute_text, split_member
+from catalog.files.urls import is_url
 from catalog.fileset.file_id import is_file_set_id
 from catalog.fileset.manifest import MANIFEST, MANIFEST_LEVEL_1
 from catalog.fileset.medium import dicomdir_names
 from catalog.fileset.profiles import profile_named
-from catalog.fileset.tree import (
-    SOP_CLASS_IN_FILE,
-    SOP_INSTANCE_IN_FILE,
-    TRANSFER_SYNTAX_IN_FILE,
-    Record,
-    unpadded,
-    walk,
-)
 from catalog.findings import Finding, Severity
 
 
@@ -65,7 +56,7 @@ def carry_out(
             making_of(order),
             additions_of(order, items),
         )
-        _store_fileset(catalogue, order, items, run_ref, book, written)
+        _store_fileset(catalogue, order, run_ref, book, written)
     finally:
         book.flush()
     return written
@@ -97,8 +88,20 @@ def additions_of(order: Order, items: Sequence[Item]) -> Additions:
 
         pages = Pages(items, order.facility, order.created, order.file_set_id)
     syntax = target_named(order.transfer_syntax) if order.transfer_syntax else None
-    jobs = order.jobs if order.container == "folder" else 1
-    return Additions(pages, syntax, jobs)
+    return Additions(pages, syntax, _jobs(order, items))
+
+
+def _jobs(order: Order, items: Sequence[Item]) -> int:
+    """Return how many files are taken in at a time.
+
+    A ZIP file is written in one order, so it gains where whole files are read and digested ahead:
+    not where they are members of archives or lie behind a URL.
+    """
+    if order.jobs > 1 and order.container == "zip":
+        sources = (item.source for item in items)
+        if any(is_url(s.root) or split_member(s.path) is not None for s in sources):
+            return 1
+    return 1 if order.container == "iso" else order.jobs
 
 
 def receiver_of(
@@ -163,7 +166,6 @@ def _directory_digest(order: Order) -> str:
 def _store_fileset(
     catalogue: Catalogue,
     order: Order,
-    items: Sequence[Item],
     run_ref: int,
     book: Book,
     written: Written,
@@ -187,36 +189,7 @@ def _store_fileset(
             order.file_set_id,
             dicomdir_digest,
         )
-        instances = {
-            item.candidate.claims.instance.sop_instance_uid: item.candidate.instance_ref
-            for item in items
-        }
-        rows = _record_rows(written.fileset.records, instances)
-        fileset_ref = ledger.store_fileset(connection, run_ref, stored, rows, written.findings)
+        fileset_ref = ledger.store_fileset(
+            connection, run_ref, stored, written.directory.rows(), written.findings
+        )
         ledger.end_export(connection, book.export_ref, fileset_ref)
-
-
-def _record_rows(
-    records: Iterable[Record], instances: Mapping[str | None, int]
-) -> Iterator[ledger.RecordRow]:
-    """Yield the row that keeps each record; `instances` are those of the plan by SOP Instance UID."""
-    for position, (depth, record) in enumerate(walk(records)):
-        components = record.file_components
-        path = "/".join(components) if components else None
-        uid = record.plain(SOP_INSTANCE_IN_FILE)
-        yield ledger.RecordRow(
-            position, depth, record.type, None, path, path,
-            _text(record.element(SOP_CLASS_IN_FILE)), uid,
-            _text(record.element(TRANSFER_SYNTAX_IN_FILE)), None,
-            instances.get(uid) if path else None,
-        )  # fmt: skip
-
-
-@lru_cache(maxsize=64)
-def _text(element: Element | None) -> str | None:
-    """Return a UID that many records have."""
-    return (
-        None
-        if element is None
-        else unpadded(element).strip(b" \0").decode("ascii", "backslashreplace")
-    )

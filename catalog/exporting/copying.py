@@ -12,8 +12,9 @@ from catalog.errors import SourceChanged
 from catalog.exporting.making import Making
 from catalog.exporting.plan import Item
 from catalog.exporting.proof import Proof, Proved, Reading
-from catalog.exporting.receiver import Check, Receiver
+from catalog.exporting.receiver import ANY_TIME, Check, Receiver, Turn
 from catalog.exporting.transcoding import Transcoder
+from catalog.exporting.turns import Turns
 from catalog.exporting.write import Additions, Done, Extras
 from catalog.files.opening import Opener, Source
 from catalog.findings import Finding
@@ -65,25 +66,28 @@ def _side_by_side(
     """As `copies`, by several threads: digests and the operating system's work need no lock."""
     own = threading.local()
     openers: list[Opener] = []
+    turns = Turns()
 
-    def copy(item: Item) -> Copy:
-        worker = getattr(own, "worker", None)
-        if worker is None:
-            openers.append(Opener())
-            worker = own.worker = _Worker(receiver, making, additions, openers[-1])
-        made: Copy = worker.copy(item)
+    def copy(number: int, item: Item) -> Copy:
+        try:
+            worker = getattr(own, "worker", None)
+            if worker is None:
+                openers.append(Opener())
+                worker = own.worker = _Worker(receiver, making, additions, openers[-1])
+            made: Copy = worker.copy(item, turns.turn(number))
+        finally:
+            turns.done(number)
         return made
 
     waiting: deque[Future[Copy]] = deque()
     pool = ThreadPoolExecutor(additions.jobs, thread_name_prefix="copy")
-    rest = iter(items)
     try:
-        for item in rest:
-            waiting.append(pool.submit(copy, item))
+        for number, item in enumerate(items):
+            waiting.append(pool.submit(copy, number, item))
             if len(waiting) >= additions.jobs * AHEAD:
-                yield waiting.popleft().result()
+                yield _first(waiting)
         while waiting:
-            yield waiting.popleft().result()
+            yield _first(waiting)
     except BaseException:
         pool.shutdown(wait=True, cancel_futures=True)
         # Items are reported in their order, so up to the first that was not done.
@@ -98,6 +102,13 @@ def _side_by_side(
             opener.close()
 
 
+def _first(waiting: deque[Future[Copy]]) -> Copy:
+    """Return what became of the first item, and take it away; it stays if it cannot be told."""
+    made = waiting[0].result()
+    waiting.popleft()
+    return made
+
+
 class _Worker:
     """Copies one file after the other; what those of a series have in common is read once."""
 
@@ -109,7 +120,7 @@ class _Worker:
         self._opener = opener
         self._reading = Reading(making, whole=additions.extras is not None)
 
-    def copy(self, item: Item) -> Copy:
+    def copy(self, item: Item, turn: Turn = ANY_TIME) -> Copy:
         findings: list[Finding] = []
         proof = Proof(item, findings, self._making, self._reading)
         source = Source(item.source.root, item.source.path)
@@ -119,7 +130,8 @@ class _Worker:
         else:
             opened = opening
         try:
-            result = self._receiver.put(item.file_id, opened, _checking(proof, self._extras))
+            check = _checking(proof, self._extras)
+            result = self._receiver.put(item.file_id, opened, check, turn)
         except SourceChanged as exc:
             return Copy(Done(item, None, None, str(exc)), None, findings)
         assert proof.proved is not None

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from operator import is_
 
+from catalog.database.ledger import RecordRow
 from catalog.database.rows import differences, entity_at
 from catalog.dicom.elements import Element, tag_text
 from catalog.entities import Level
 from catalog.errors import EncodingError
+from catalog.exporting.kept_records import KeptRecords, row_of
 from catalog.exporting.making import PLAIN, Making
 from catalog.exporting.plan import Item
 from catalog.exporting.proof import Proved
@@ -18,7 +20,7 @@ from catalog.fileset.records import RECORD_TYPES
 from catalog.fileset.supplied import full
 from catalog.fileset.tree import SPECIFIC_CHARACTER_SET, Record, needs_character_set
 from catalog.findings import Finding, Severity
-from catalog.shapes import field, mutable
+from catalog.shapes import field, mutable, replace
 
 _LEVELS = (Level.PATIENT, Level.STUDY, Level.SERIES)
 _KINDS = ("PATIENT", "STUDY", "SERIES")
@@ -42,14 +44,21 @@ class _Node:
     place: str = ""
     gifts: dict[int, tuple[Rank, Element, Element | None]] = field(default_factory=dict)
     children: dict[str, _Node] = field(default_factory=dict)
-    records: list[Record] = field(default_factory=list)
+    records: KeptRecords = field(default_factory=KeptRecords)
+    record: Record | None = None
+
+    @property
+    def made(self) -> Record:
+        """Its own record."""
+        assert self.record is not None, "finish() comes first"
+        return self.record
 
     def hear(
-        self, rank: Rank, elements: Mapping[int, Element], place: str, tags: Sequence[int]
+        self, rank: Rank, elements: Mapping[int, Element], item: Item, tags: Sequence[int]
     ) -> None:
-        """Take what an instance below says, whose file is `place`."""
+        """Take what the copy of `item`, an instance below, says."""
         if rank < self.rank:
-            self.rank, self.elements, self.place = rank, elements, place
+            self.rank, self.elements, self.place = rank, elements, item.file_id.path
         for tag in tags:
             if (tag not in self.gifts or rank < self.gifts[tag][0]) and full(elements, tag):
                 self.gifts[tag] = (rank, elements[tag], elements.get(SPECIFIC_CHARACTER_SET))
@@ -77,8 +86,8 @@ class Directory:
         for (node, distance), tags in zip(
             self._above(item, proved), self._extra_tags, strict=False
         ):
-            node.hear((distance, uid), proved.elements, item.file_id.path, tags)
-        self._last.records.append(proved.record)
+            node.hear((distance, uid), proved.elements, item, tags)
+        self._last.records.append(item, proved.record)
 
     def _above(self, item: Item, proved: Proved) -> list[tuple[_Node, int]]:
         """Return the nodes above an instance, each with how far its header is from the catalogue's row.
@@ -107,20 +116,56 @@ class Directory:
         self._last = node
         return self._last_above
 
-    def records(self, findings: list[Finding]) -> tuple[Record, ...]:
-        """Return the records of the root entity; what had to be supplied joins `findings`."""
+    def finish(self, findings: list[Finding]) -> None:
+        """Make the records above the instances; what had to be supplied joins `findings`."""
 
-        def make(node: _Node, depth: int) -> Iterator[Record]:
+        def make(node: _Node, depth: int) -> None:
             for child in node.children.values():
                 header = _completed(child, _KINDS[depth], findings, self._making)
                 built = _MAKERS[depth](header, child.place, extra=self._making.keys)
                 assert built.record is not None, "an instance without UIDs cannot be planned"
                 findings.extend(built.findings)
-                record = in_utf8(built.record) if self._making.utf8 else built.record
-                yield Record(record.type, record.keys, tuple(make(child, depth + 1)))
+                child.record = in_utf8(built.record) if self._making.utf8 else built.record
+                make(child, depth + 1)
+
+        make(self._root, 0)
+
+    def walk(self) -> Iterator[tuple[int, Record]]:
+        """Yield (depth, record) depth first, after `finish`; the records have no children."""
+
+        def below(node: _Node, depth: int) -> Iterator[tuple[int, Record]]:
+            for child in node.children.values():
+                yield depth, child.made
+                yield from below(child, depth + 1)
+            for record in node.records:
+                yield depth, record
+
+        return below(self._root, 0)
+
+    def records(self) -> tuple[Record, ...]:
+        """Return the records of the root entity with all that is below them, after `finish`."""
+
+        def below(node: _Node) -> Iterator[Record]:
+            for child in node.children.values():
+                yield replace(child.made, children=tuple(below(child)))
             yield from node.records
 
-        return tuple(make(self._root, 0))
+        return tuple(below(self._root))
+
+    def rows(self) -> Iterator[RecordRow]:
+        """Yield what the catalogue keeps of each record, in the order of `walk`."""
+        position = 0
+
+        def below(node: _Node, depth: int) -> Iterator[RecordRow]:
+            nonlocal position
+            for child in node.children.values():
+                yield row_of(position, depth, child.made)
+                position += 1
+                yield from below(child, depth + 1)
+            yield from node.records.rows(position, depth)
+            position += len(node.records)
+
+        return below(self._root, 0)
 
 
 def _completed(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
 from catalog.errors import DestinationNotEmpty, ExportError, MediaFull
-from catalog.exporting.receiver import DICOMDIR, Check
+from catalog.exporting.receiver import ANY_TIME, DICOMDIR, Check, Turn
 from catalog.files.copy import Copied, Link, copy_opened, link_opened
 from catalog.files.opening import Opened
 from catalog.files.paths import to_text
@@ -21,6 +22,7 @@ from catalog.files.writing import (
     sync_all,
     sync_folder,
     syncs_at_once,
+    watch,
     write_error,
     writing_to,
 )
@@ -66,6 +68,8 @@ class FolderReceiver:
         self._text = str(destination)
         self._folders: set[str] = set()
         self._identity: tuple[int, int] | None = None
+        self._watched: int | None = None
+        self._close: Callable[[], object] = lambda: None
 
     def prepare(self, size_bytes: int) -> None:
         """Make sure that the folder is new or empty, and has so much space."""
@@ -85,8 +89,17 @@ class FolderReceiver:
             self._identity = _identity(self.place)
         except OSError as exc:
             raise write_error(exc, target) from exc
+        self._watched = watch(self.place)
+        if self._watched is not None:
+            self._close = weakref.finalize(self, os.close, self._watched)
 
-    def put(self, file_id: FileId, opening: AbstractContextManager[Opened], check: Check) -> Copied:
+    def put(
+        self,
+        file_id: FileId,
+        opening: AbstractContextManager[Opened],
+        check: Check,
+        turn: Turn = ANY_TIME,
+    ) -> Copied:
         """Copy or link a file; see `catalog.files.copy`."""
         target = self._target(file_id.path)
         if self._link is None:
@@ -108,7 +121,8 @@ class FolderReceiver:
     def finish(self, dicomdir: BinaryIO) -> None:
         """Flush all copies, write the DICOMDIR, and take the mark of the unfinished away."""
         self._check_is_there()
-        sync_all(self.place, self._written)
+        sync_all(self.place, self._written, self._watched)
+        self._close()
         with atomic(self.place / DICOMDIR) as stream:
             shutil.copyfileobj(dicomdir, stream)
         with writing_to(self.place):

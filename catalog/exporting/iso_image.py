@@ -22,7 +22,7 @@ from catalog.errors import ExportError, SourceChanged
 from catalog.events import Listener, ignore
 from catalog.exporting.container import check_new_file, check_other_name, partial_of
 from catalog.exporting.iso_mastering import Content, master
-from catalog.exporting.receiver import DICOMDIR, Check
+from catalog.exporting.receiver import ANY_TIME, DICOMDIR, Check, Turn
 from catalog.files.copy import Copied
 from catalog.files.member_stream import MemberStream
 from catalog.files.opening import Opened, Opener, Opening
@@ -105,7 +105,13 @@ class IsoReceiver:
             self.place.parent.mkdir(parents=True, exist_ok=True)
             self._partial.open("xb").close()
 
-    def put(self, file_id: FileId, opening: AbstractContextManager[Opened], check: Check) -> Copied:
+    def put(
+        self,
+        file_id: FileId,
+        opening: AbstractContextManager[Opened],
+        check: Check,
+        turn: Turn = ANY_TIME,
+    ) -> Copied:
         """Read and check a file; its bytes go into the image when that is made."""
         if len(file_id.components) > MAX_COMPONENTS:
             raise ExportError(

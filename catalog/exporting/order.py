@@ -56,7 +56,7 @@ class Order:
     link:
         Links to the sources instead of copies, in a folder.
     jobs:
-        How many files are copied at a time, to a folder.
+        How many files are copied at a time, to a folder or ZIP file.
     """
 
     selection: Selection

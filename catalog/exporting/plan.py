@@ -11,7 +11,6 @@ from operator import is_
 from typing import TYPE_CHECKING, NamedTuple
 
 from catalog.database.fetch import Candidate, SourceFile
-from catalog.dicom.transcoding import obstacle
 from catalog.entities import Status
 from catalog.fileset.build import is_private
 from catalog.fileset.file_id import FileId
@@ -234,6 +233,8 @@ def _obstacle(source: SourceFile, transfer_syntax: str | None) -> Why | None:
     """Return why the file cannot be brought into the ordered Transfer Syntax, or `None`."""
     if transfer_syntax in (None, source.transfer_syntax_uid):
         return None
+    from catalog.dicom.transcoding import obstacle
+
     reason = obstacle(source.transfer_syntax_uid or "")
     return ("not-transcodable", reason, _path(source)) if reason else None
 

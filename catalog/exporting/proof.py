@@ -13,7 +13,7 @@ from catalog.dicom import icons
 from catalog.dicom.alike import HeaderReader
 from catalog.dicom.elements import Element
 from catalog.dicom.header import Header, read_header
-from catalog.entities import Claims, Level
+from catalog.entities import Claims, Instance, Level
 from catalog.errors import EncodingError, HeaderError, SourceChanged
 from catalog.exporting.making import PLAIN, Making
 from catalog.exporting.plan import Item
@@ -126,8 +126,8 @@ class Reading:
         planned = item.candidate.claims
         if planned.instance.sop_instance_uid != uid or _above(planned) != known.identity:
             return None  # which the general way tells
-        claims = known.claims
-        own = claims._replace(instance=claims.instance._replace(sop_instance_uid=uid))
+        patient, study, series, _, record_type = known.claims
+        own = Claims(patient, study, series, Instance(uid), record_type)
         return Proved(record, header.elements, own)
 
     def keep(self, header: Header, proved: Proved, seen: Iterable[int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -15,6 +15,12 @@ DICOMDIR = "DICOMDIR"
 
 Check = Callable[[BinaryIO, int], None]
 """Reads a copy from its first byte, given its size, and raises to refuse it."""
+
+
+Turn = AbstractContextManager[None]
+"""Entered before something is written whose place depends on what was written before."""
+
+ANY_TIME: Turn = nullcontext()
 
 
 class Receiver(Protocol):
@@ -46,10 +52,17 @@ class Receiver(Protocol):
             If it cannot be written.
         """
 
-    def put(self, file_id: FileId, opening: AbstractContextManager[Opened], check: Check) -> Copied:
+    def put(
+        self,
+        file_id: FileId,
+        opening: AbstractContextManager[Opened],
+        check: Check,
+        turn: Turn = ANY_TIME,
+    ) -> Copied:
         """Take in what `opening` gives, byte for byte, under `file_id`; return its size and digest.
 
         `check` reads what was taken in; if it raises, the medium is as if nothing had been put.
+        A folder, and a ZIP file that is given turns, may be called by several threads at a time.
 
         Raises
         ------

@@ -70,8 +70,8 @@ def rehearse(order: Order, plan: Plan, listener: Listener = ignore) -> Rehearsed
                 done += 1
                 if done % _TOLD_EVERY == 0:
                     listener(Progress(STAGE, done, len(plan.items)))
-            records = directory.records(findings)
-            if making.profile is not None and records:
+            directory.finish(findings)
+            if making.profile is not None and (records := directory.records()):
                 fileset = FileSet(part.order.file_set_id, part.order.file_set_uid, records)
                 seen_later = {"profile-icon"} | ({"profile-misfit"} if target else set())
                 noticed = check_profile(fileset, making.profile)

@@ -26,7 +26,7 @@ from catalog.exporting.journey import Outcome, Part, counts_of, outcome_of
 from catalog.exporting.order import Order, order_from
 from catalog.exporting.plan import Item, LeftOut, Plan
 from catalog.exporting.preflight import needed_bytes
-from catalog.exporting.receiver import DICOMDIR, Check, Receiver
+from catalog.exporting.receiver import ANY_TIME, DICOMDIR, Check, Receiver, Turn
 from catalog.files.copy import Copied
 from catalog.files.opening import Opened
 from catalog.files.paths import absolute_text, to_text
@@ -254,7 +254,13 @@ class _ResumedFolder(FolderReceiver):
             except OSError as exc:
                 raise write_error(exc, path) from exc
 
-    def put(self, file_id: FileId, opening: AbstractContextManager[Opened], check: Check) -> Copied:
+    def put(
+        self,
+        file_id: FileId,
+        opening: AbstractContextManager[Opened],
+        check: Check,
+        turn: Turn = ANY_TIME,
+    ) -> Copied:
         """Keep the copy that is there, if it is right; else make it."""
         target = Path(self._target(file_id.path))
         if os.path.lexists(target):
@@ -267,7 +273,7 @@ class _ResumedFolder(FolderReceiver):
                 target.unlink()
             except OSError as exc:
                 raise write_error(exc, target) from exc
-        return super().put(file_id, opening, check)
+        return super().put(file_id, opening, check, turn)
 
     def _as_it_should_be(
         self,

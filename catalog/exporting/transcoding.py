@@ -12,25 +12,22 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from catalog import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from catalog.dicom import sop_classes
-from catalog.dicom.transcoding import TARGETS, Implementation, Transcoded, transcode
 from catalog.entities import Instance
 from catalog.errors import DcatError, ExportError, HeaderError, SourceChanged
 from catalog.exporting.plan import Item
 from catalog.files.opening import Opened
 from catalog.findings import Finding, Severity
 
-__all__ = [
-    "TARGETS", "Transcoder", "expected_bytes", "is_transcoded", "size_estimate", "target_named",
-]  # fmt: skip
+if TYPE_CHECKING:
+    from catalog.dicom.transcoding import Transcoded
 
 MOST_IN_MEMORY_BYTES = 16 << 20
 """A file longer than this waits in a temporary file until it is copied."""
 
-_IMPLEMENTATION = Implementation(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
 _HEADER_BYTES = 64 << 10
 
 
@@ -42,6 +39,8 @@ def target_named(name: str) -> str:
     ExportError
         If there is none.
     """
+    from catalog.dicom.transcoding import TARGETS  # most exports transcode nothing
+
     try:
         return TARGETS[name.lower()]
     except KeyError:
@@ -100,6 +99,9 @@ class Transcoder:
 
     @contextmanager
     def _transcoded(self, item: Item, opening: AbstractContextManager[Opened]) -> Iterator[Opened]:
+        from catalog.dicom.transcoding import Implementation, transcode
+
+        writer = Implementation(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
         with ExitStack() as stack:
             source = stack.enter_context(opening)
             spooled = stack.enter_context(tempfile.SpooledTemporaryFile(MOST_IN_MEMORY_BYTES))
@@ -107,7 +109,7 @@ class Transcoder:
             try:
                 stream = _seekable(source.stream, stack)
                 size = stream.seek(0, io.SEEK_END)
-                done = transcode(stream, size, copy, _IMPLEMENTATION)
+                done = transcode(stream, size, copy, writer)
             except HeaderError as exc:
                 raise SourceChanged(f"it cannot be transcoded: {exc}") from exc
             except DcatError as exc:

@@ -14,7 +14,7 @@ from catalog.exporting.plan import Item
 from catalog.exporting.receiver import Receiver
 from catalog.fileset.profiles import check_profile
 from catalog.fileset.tree import FileSet
-from catalog.fileset.writer import Writing, write
+from catalog.fileset.writer import Writing, write_records
 from catalog.findings import Finding
 from catalog.shapes import field, mutable
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from catalog.exporting.proof import Proved
 
 STAGE = "Copying"
-MOST_IN_MEMORY_BYTES = 16 << 20
+MOST_IN_MEMORY_BYTES = 4 << 20
 """A DICOMDIR longer than this waits in a temporary file until it is written."""
 
 
@@ -39,7 +39,7 @@ class Done(NamedTuple):
 class Written:
     """What an export wrote."""
 
-    fileset: FileSet
+    directory: Directory
     findings: list[Finding] = field(default_factory=list)
     dicomdir_size_bytes: int = 0
 
@@ -117,17 +117,20 @@ def write_fileset(
         done_bytes += done.size_bytes or 0
         listener(Progress(STAGE, done_bytes, total))
     listener(Finished(STAGE, done_bytes))
-    fileset = FileSet(file_set_id, file_set_uid, tree.records(findings))
-    written = Written(fileset, findings)
+    tree.finish(findings)
+    written = Written(tree, findings)
     if copied:
         if extras is not None:
             _put_all(extras.files(), receiver)
         if making.profile is not None:
-            findings += check_profile(fileset, making.profile)
+            whole = FileSet(file_set_id, file_set_uid, tree.records())
+            findings += check_profile(whole, making.profile)
         with tempfile.SpooledTemporaryFile(MOST_IN_MEMORY_BYTES) as spooled:
             stream = cast(BinaryIO, spooled)
             writing = Writing(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
-            written.dicomdir_size_bytes = write(stream, fileset, writing)
+            fileset = FileSet(file_set_id, file_set_uid)
+            size_bytes = write_records(stream, fileset, tree.walk(), writing)
+            written.dicomdir_size_bytes = size_bytes
             stream.seek(0)
             receiver.finish(stream)
     return written

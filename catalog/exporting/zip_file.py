@@ -9,26 +9,35 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import stat
-import struct
-import time
 import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, cast
 
 from catalog.errors import ExportError, SourceChanged
 from catalog.exporting.container import check_new_file, check_other_name, partial_of
-from catalog.exporting.receiver import DICOMDIR, Check
+from catalog.exporting.receiver import ANY_TIME, DICOMDIR, Check, Turn
+from catalog.exporting.zip_headers import (
+    DEFLATED,
+    LIMIT,
+    STORED,
+    UTF8,
+    Head,
+    Sums,
+    central_header,
+    dos_time,
+    end_of_directory,
+    local_header,
+)
 from catalog.files.copy import Copied, read_at_once
 from catalog.files.inflating import Codec, Inflated
 from catalog.files.member_stream import MemberStream
 from catalog.files.opening import Opened, Opening
 from catalog.files.stretch import Stretch
-from catalog.files.writing import sync_folder, writing_to
+from catalog.files.writing import MOST_AT_ONCE_BYTES, sync_folder, writing_to
 from catalog.fileset.file_id import FileId
 
 CHUNK_BYTES = 1 << 20
@@ -42,38 +51,8 @@ _HAS_PWRITEV = hasattr(os, "pwritev")
 ENTRY_BYTES = 30 + 46 + 2 * 71
 """Most bytes that the archive itself needs for an entry; a File ID has up to 71."""
 
-_LOCAL = struct.Struct("<4s5H3L2H")
-_CENTRAL = struct.Struct("<4s6H3L5H2L")
-_END = struct.Struct("<4s4H2LH")
-_END_64 = struct.Struct("<4sQ2H2L4Q")
-_LOCATOR_64 = struct.Struct("<4sLQL")
-_LIMIT = 0xFFFFFFFF
-_WIDE_BYTES = _LIMIT - CHUNK_BYTES
+_WIDE_BYTES = LIMIT - CHUNK_BYTES
 """Sources of so many bytes get 64-bit sizes; some room, as deflate can lengthen."""
-
-_STORED, _DEFLATED = 0, 8
-_PLAIN, _WITH_DEFLATE, _WITH_64 = 10, 20, 45
-_UNIX = 3 << 8
-_UTF8 = 0x0800
-_MODE = (stat.S_IFREG | 0o644) << 16
-_EARLIEST = (1980, 1, 1, 0, 0, 0)
-_LATEST = (2107, 12, 31, 23, 59, 58)
-
-
-class _Head(NamedTuple):
-    """What both headers of an entry say."""
-
-    name: bytes
-    flags: int
-    method: int
-    dated: tuple[int, int]
-    is_wide: bool
-
-
-class _Sums(NamedTuple):
-    crc: int
-    packed_bytes: int
-    size_bytes: int
 
 
 class ZipReceiver:
@@ -96,8 +75,8 @@ class ZipReceiver:
     def __init__(self, path: Path, *, deflate: bool = False, dated_s: int = 0) -> None:
         self.place = path
         self._partial = partial_of(path)
-        self._method = _DEFLATED if deflate else _STORED
-        self._dated = _dos_time(dated_s)
+        self._method = DEFLATED if deflate else STORED
+        self._dated = dos_time(dated_s)
         self._at = 0
         self._central = bytearray()
         self._count = 0
@@ -123,12 +102,27 @@ class ZipReceiver:
         assert self._opened is not None, "begin() comes first"
         return self._opened
 
-    def put(self, file_id: FileId, opening: AbstractContextManager[Opened], check: Check) -> Copied:
-        """Take in a file, and have `check` read it from the archive itself."""
+    def put(
+        self,
+        file_id: FileId,
+        opening: AbstractContextManager[Opened],
+        check: Check,
+        turn: Turn = ANY_TIME,
+    ) -> Copied:
+        """Take in a file, and have `check` read it from the archive itself.
+
+        A file that is in memory as a whole waits for its turn only when it is to be written.
+        """
         path = opening.local_path if isinstance(opening, Opening) else None
         whole = None if path is None or self._method else read_at_once(path, AT_ONCE_BYTES)
         if whole is not None:
-            return self._put_at_once(file_id, *whole, check)
+            return self._put_at_once(file_id, *whole, check, turn)
+        with turn:
+            return self._put_in_pieces(file_id, opening, check)
+
+    def _put_in_pieces(
+        self, file_id: FileId, opening: AbstractContextManager[Opened], check: Check
+    ) -> Copied:
         digest = hashlib.sha256()
         with ExitStack() as stack:
             try:
@@ -137,36 +131,44 @@ class ZipReceiver:
             except OSError as exc:
                 raise SourceChanged(f"the source cannot be opened: {exc.strerror}") from exc
             wide = size_bytes is None or size_bytes >= _WIDE_BYTES
-            dated = _dos_time(source.mtime_ns // 1_000_000_000)
-            head = _Head(file_id.path.encode("ascii"), 0, self._method, dated, wide)
+            dated = dos_time(source.mtime_ns // 1_000_000_000)
+            head = Head(file_id.path.encode("ascii"), 0, self._method, dated, wide)
             with self._taken_back():
                 start = self._at
                 sums = self._entry(head, _digested(source.stream, digest))
                 if not source.is_as_before(sums.size_bytes):
                     raise SourceChanged("the source changed while it was copied")
                 check(self._copy(start, head, sums), sums.size_bytes)
-        self._central += _central(head, sums, start)
+        self._central += central_header(head, sums, start)
         self._count += 1
         return Copied(sums.size_bytes, digest.hexdigest())
 
     def _put_at_once(
-        self, file_id: FileId, data: bytes, status: os.stat_result, check: Check
+        self, file_id: FileId, data: bytes, status: os.stat_result, check: Check, turn: Turn
     ) -> Copied:
         """Take in a file that is in memory: what is digested and checked is what is written."""
-        dated = _dos_time(status.st_mtime_ns // 1_000_000_000)
-        head = _Head(file_id.path.encode("ascii"), 0, _STORED, dated, len(data) >= _WIDE_BYTES)
-        digest = self._digest_of(data)
-        check(io.BytesIO(data), len(data))
-        start = self._at
-        with self._taken_back():
-            sums = self._entry(head, iter((data,)))
-        self._central += _central(head, sums, start)
-        self._count += 1
-        return Copied(sums.size_bytes, digest())
+        size_bytes = len(data)
+        dated = dos_time(status.st_mtime_ns // 1_000_000_000)
+        head = Head(file_id.path.encode("ascii"), 0, STORED, dated, size_bytes >= _WIDE_BYTES)
+        digest = self._digest_of(data, is_alone=turn is ANY_TIME)
+        check(io.BytesIO(data), size_bytes)
+        sums = Sums(zlib.crc32(data), size_bytes, size_bytes)
+        local = local_header(head, sums)
+        with turn:
+            start = self._at
+            with self._taken_back():
+                self._write_at(start, local, data)
+                self._at += len(local) + size_bytes
+            self._central += central_header(head, sums, start)
+            self._count += 1
+        return Copied(size_bytes, digest())
 
-    def _digest_of(self, data: bytes) -> Callable[[], str]:
-        """Return what gives the digest of `data`; meanwhile a thread makes it, if that takes long."""
-        if len(data) < ASIDE_BYTES:
+    def _digest_of(self, data: bytes, *, is_alone: bool) -> Callable[[], str]:
+        """Return what gives the digest of `data`.
+
+        If that takes long and files are put one by one, `is_alone`, a thread makes it meanwhile.
+        """
+        if not is_alone or len(data) < ASIDE_BYTES:
             digest = hashlib.sha256(data).hexdigest()
             return lambda: digest
         if self._aside is None:
@@ -190,7 +192,7 @@ class ZipReceiver:
         first = self._plain(DICOMDIR, chunks, size_bytes)
         count = self._count + 1
         length = len(first) + len(self._central)
-        end = _end(count, self._at, length)
+        end = end_of_directory(count, self._at, length)
         with writing_to(self.place):
             _write_all(self._file, self._at, first, self._central, end)
             self._file.truncate(
@@ -208,13 +210,13 @@ class ZipReceiver:
 
     def _plain(self, name: str, chunks: Iterator[bytes], size_bytes: int) -> bytes:
         """Write an entry that needs no check; return its part of the central directory."""
-        flags = 0 if name.isascii() else _UTF8
+        flags = 0 if name.isascii() else UTF8
         wide = size_bytes >= _WIDE_BYTES
-        head = _Head(name.encode("utf-8"), flags, self._method, self._dated, wide)
+        head = Head(name.encode("utf-8"), flags, self._method, self._dated, wide)
         start = self._at
         with self._taken_back():
             sums = self._entry(head, chunks)
-        return _central(head, sums, start)
+        return central_header(head, sums, start)
 
     @contextmanager
     def _taken_back(self) -> Iterator[None]:
@@ -230,19 +232,19 @@ class ZipReceiver:
                 pass  # what lies there is written over, or the first error ends the export
             raise
 
-    def _entry(self, head: _Head, chunks: Iterator[bytes]) -> _Sums:
+    def _entry(self, head: Head, chunks: Iterator[bytes]) -> Sums:
         """Write one entry at the end; return its checksum and sizes."""
         start = self._at
         crc = size = packed = 0
-        header_bytes = len(_local(head, _Sums(0, 0, 0)))
+        header_bytes = len(local_header(head, Sums(0, 0, 0)))
         deflate = zlib.compressobj(6, zlib.DEFLATED, -15) if head.method else None
         self._at += header_bytes
         first = next(chunks, b"")
         second = next(chunks, b"") if first else b""
         if deflate is None and not second:
             # Most files are one piece: header and content in one write
-            sums = _Sums(zlib.crc32(first), len(first), len(first))
-            self._write_at(start, _local(head, sums), first)
+            sums = Sums(zlib.crc32(first), len(first), len(first))
+            self._write_at(start, local_header(head, sums), first)
             self._at += len(first)
             return sums
         for chunk in _joined(first, second, chunks):
@@ -255,10 +257,10 @@ class ZipReceiver:
             data = deflate.flush()
             self._append(data)
             packed += len(data)
-        sums = _Sums(crc, packed, size)
-        if not head.is_wide and max(size, packed) >= _LIMIT:
+        sums = Sums(crc, packed, size)
+        if not head.is_wide and max(size, packed) >= LIMIT:
             raise SourceChanged(f"the source grew to {size:,} bytes while it was copied")
-        self._write_at(start, _local(head, sums))
+        self._write_at(start, local_header(head, sums))
         return sums
 
     def _append(self, data: bytes) -> None:
@@ -270,10 +272,10 @@ class ZipReceiver:
         with writing_to(self.place):
             _write_all(self._file, offset, *pieces)
 
-    def _copy(self, start: int, head: _Head, sums: _Sums) -> BinaryIO:
+    def _copy(self, start: int, head: Head, sums: Sums) -> BinaryIO:
         """Return an entry's content, as it now stands in the archive."""
-        begin = start + len(_local(head, sums))
-        if head.method == _STORED:
+        begin = start + len(local_header(head, sums))
+        if head.method == STORED:
             return cast(BinaryIO, Stretch(self._file, begin, sums.size_bytes))
         flow = Inflated(
             self._file, begin, sums.packed_bytes, Codec.DEFLATE, sums.size_bytes + 1, is_one=True
@@ -283,13 +285,15 @@ class ZipReceiver:
 
 def _write_all(file: BinaryIO, offset: int, *pieces: bytes | bytearray) -> None:
     """Write `pieces` one after the other from `offset`; the file's position may move."""
-    if _HAS_PWRITEV and os.pwritev(file.fileno(), pieces, offset) == sum(map(len, pieces)):
+    size = sum(map(len, pieces))
+    is_little = size <= MOST_AT_ONCE_BYTES
+    if is_little and _HAS_PWRITEV and os.pwritev(file.fileno(), pieces, offset) == size:
         return
     file.seek(offset)
     for piece in pieces:
-        data = memoryview(piece)
-        while data:
-            data = data[file.write(data) :]
+        left = memoryview(piece)
+        while left:
+            left = left[file.write(left[:MOST_AT_ONCE_BYTES]) :]
 
 
 def _joined(first: bytes, second: bytes, more: Iterator[bytes]) -> Iterator[bytes]:
@@ -319,58 +323,3 @@ def _stated_size(source: Opened) -> int | None:
     size_bytes = source.stream.seek(0, os.SEEK_END)
     source.stream.seek(0)
     return size_bytes
-
-
-def _dos_time(seconds: int) -> tuple[int, int]:
-    """Return time and date as ZIP has them (APPNOTE 4.4.6), in UTC."""
-    try:
-        moment = tuple(time.gmtime(seconds)[:6])
-    except (OverflowError, ValueError, OSError):
-        moment = _EARLIEST
-    year, month, day, hour, minute, second = min(max(moment, _EARLIEST), _LATEST)
-    return hour << 11 | minute << 5 | min(second, 59) // 2, (year - 1980) << 9 | month << 5 | day
-
-
-def _local(head: _Head, sums: _Sums) -> bytes:
-    extra = struct.pack("<2H2Q", 1, 16, sums.size_bytes, sums.packed_bytes) if head.is_wide else b""
-    packed, size = (_LIMIT, _LIMIT) if head.is_wide else (sums.packed_bytes, sums.size_bytes)
-    fixed = _LOCAL.pack(
-        b"PK\x03\x04", _version(head), head.flags, head.method, *head.dated,
-        sums.crc, packed, size, len(head.name), len(extra),
-    )  # fmt: skip
-    return fixed + head.name + extra
-
-
-def _central(head: _Head, sums: _Sums, start: int) -> bytes:
-    packed, size = sums.packed_bytes, sums.size_bytes
-    wide = b""
-    if head.is_wide:
-        wide = struct.pack("<2Q", size, packed)
-        packed = size = _LIMIT
-    if start >= _LIMIT:
-        wide += struct.pack("<Q", start)
-        start = _LIMIT
-    extra = struct.pack("<2H", 1, len(wide)) + wide if wide else b""
-    needed = _WITH_64 if wide else _version(head)
-    fixed = _CENTRAL.pack(
-        b"PK\x01\x02", _UNIX | needed, needed, head.flags, head.method, *head.dated,
-        sums.crc, packed, size, len(head.name), len(extra), 0, 0, 0, _MODE, start,
-    )  # fmt: skip
-    return fixed + head.name + extra
-
-
-def _version(head: _Head) -> int:
-    if head.is_wide:
-        return _WITH_64
-    return _WITH_DEFLATE if head.method else _PLAIN
-
-
-def _end(count: int, start: int, length: int) -> bytes:
-    """Return what follows the central directory."""
-    wide = b""
-    if count >= 0xFFFF or start >= _LIMIT or length >= _LIMIT:
-        wide = _END_64.pack(
-            b"PK\x06\x06", _END_64.size - 12, _UNIX | _WITH_64, _WITH_64, 0, 0, count, count, length, start,
-        ) + _LOCATOR_64.pack(b"PK\x06\x07", 0, start + length, 1)  # fmt: skip
-        count, length, start = min(count, 0xFFFF), min(length, _LIMIT), min(start, _LIMIT)
-    return wide + _END.pack(b"PK\x05\x06", 0, 0, count, count, length, start, 0)

@@ -104,6 +104,9 @@ def test_plain_lines_of_index_are_understood(line: list[str]) -> None:
         ("sql", ["select 1", "-p", "a=1", "-p", "b=2", "-o", "csv"]),
         ("audit", ["missing-files", "-o", "json"]),
         ("audit", ["--all", "--severity", "warning"]),
+        ("export", ["a"]),
+        ("export", ["@a", "@b", "c", "--zip", "--media", "cd", "-j", "2", "--icons", "64"]),
+        ("export", ["--patient", "P", "--link", "hard", "a"]),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )  # fmt: skip
@@ -111,6 +114,11 @@ def test_what_is_asked_often_needs_no_typer(name: str, line: list[str]) -> None:
     values = plain_lines.values(COMMANDS[name], line)
     assert values is not None
     assert values == by_typer(COMMANDS[name], line)
+
+
+@pytest.mark.parametrize("line", [[], ["a", "-j", "65"], ["a", "--link", "soft"]], ids=" ".join)
+def test_other_lines_of_export_are_for_typer(line: list[str]) -> None:
+    assert plain_lines.values(COMMANDS["export"], line) is None
 
 
 @pytest.mark.parametrize(
@@ -146,6 +154,7 @@ def test_a_line_loads_the_command_that_it_names() -> None:
     assert len(dict(commands(application(["--help"])))) == len(COMMANDS) > 10
 
 
+@pytest.mark.sqlite  # every Python that a test starts loads the database beforehand
 def test_dicomdir_create_loads_no_database_and_no_pydicom(tmp_path: Path) -> None:
     builders.write(tmp_path / "A")
     code = (

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 from catalog.database.catalogue import Catalogue
 from catalog.errors import ExportError, MediaFull
-from catalog.exporting import Order, export, plan_export
+from catalog.exporting import Order, export, plan_export, zip_file
 from catalog.exporting import folder as folder_module
 from catalog.exporting.preflight import needed_bytes, unlike
 from catalog.files import copy as copy_module
@@ -213,6 +215,111 @@ def test_an_interrupt_among_several(jobs: int, catalogue: Catalogue, tmp_path: P
     assert {row["file_id"] for row in noted} <= there
     if jobs == 1:
         assert len(noted) == 5
+
+
+def test_a_zip_file_by_several_is_the_same(
+    catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files in memory, longer ones and some that fail, whoever is done first."""
+    files = archive(tmp_path / "archive", 2, 2, 2, 6)
+    indexed(catalogue, tmp_path / "archive")
+    monkeypatch.setattr(zip_file, "AT_ONCE_BYTES", sorted(p.stat().st_size for p in files)[20])
+    for path in files[::9]:
+        path.write_bytes(b"other")
+    for jobs in (1, 4):
+        done = exported(catalogue, tmp_path / f"m{jobs}.zip", jobs=jobs, container="zip")
+        assert (done.copied, len(done.failed)) == (42, 6)
+    assert sha256(tmp_path / "m1.zip") == sha256(tmp_path / "m4.zip")
+    with zipfile.ZipFile(tmp_path / "m4.zip") as packed:
+        assert packed.testzip() is None
+        items = rows(catalogue.path, "SELECT file_id, digest FROM export_item WHERE export_ref = 2")
+        copied = [each for each in items if each["digest"] is not None]
+        assert len(copied) == 42
+        for each in copied:
+            found = hashlib.sha256(packed.read(each["file_id"])).hexdigest()
+            assert found == each["digest"]
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+@pytest.mark.parametrize("container", ["folder", "zip"])
+def test_a_disk_that_fills_while_several_write(
+    container: str,
+    jobs: int,
+    catalogue: Catalogue,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is on record as copied is there, and is what the record says."""
+    archive(tmp_path / "archive", 1, 1, 2, 20)
+    indexed(catalogue, tmp_path / "archive")
+    module = zip_file if container == "zip" else copy_module
+    real, count = module._write_all, 0
+
+    def full(*given: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == 7:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(*given)
+
+    monkeypatch.setattr(module, "_write_all", full)
+    place = tmp_path / ("m.zip" if container == "zip" else "m")
+    with pytest.raises(MediaFull):
+        exported(catalogue, place, jobs=jobs, container=container)
+    noted = rows(catalogue.path, "SELECT file_id, digest FROM export_item WHERE outcome = 'copied'")
+    assert len(noted) <= 7 * jobs
+    if container == "zip":
+        assert not place.exists()
+        assert len(noted) == 6
+    for each in noted if container == "folder" else ():
+        assert sha256(place / each["file_id"]) == each["digest"]
+
+
+def test_large_copies_are_begun_to_be_written_out(
+    catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk works while the next files are read; small ones are left to the system."""
+    files = archive(tmp_path / "archive", 1, 1, 1, 4)
+    indexed(catalogue, tmp_path / "archive")
+    sizes = sorted(p.stat().st_size for p in files)
+    begun: list[int] = []
+    monkeypatch.setattr(copy_module, "WORTH_FLUSHING_BYTES", sizes[0])
+    monkeypatch.setattr(
+        copy_module, "begin_flushing", lambda fd: begun.append(os.fstat(fd).st_size)
+    )
+    assert exported(catalogue, tmp_path / "medium").is_complete
+    assert sorted(begun) == sizes[len(sizes) - len(begun) :]
+    assert begun
+    begun.clear()
+    monkeypatch.setattr(copy_module, "WORTH_FLUSHING_BYTES", sizes[-1] + 1)
+    assert exported(catalogue, tmp_path / "medium2").is_complete
+    assert not begun
+
+
+def test_failures_to_write_are_told_that_came_long_before_the_end(
+    catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system tells them to the handle that was open by then: it is opened before the first copy."""
+    from catalog.files import writing
+
+    archive(tmp_path / "archive", 1, 1, 1, 3)
+    indexed(catalogue, tmp_path / "archive")
+    there: dict[int, set[str]] = {}
+    told: list[set[str]] = []
+    real = os.open
+
+    def opened(path: Any, *rest: Any, **more: Any) -> int:
+        handle = real(path, *rest, **more)
+        if str(path) == str(tmp_path / "medium"):
+            there[handle] = files_below(tmp_path / "medium")
+        return handle
+
+    monkeypatch.setattr(os, "open", opened)
+    flush = lambda handle: told.append(there[handle])  # noqa: E731 - a word for a call
+    monkeypatch.setattr(writing, "_syncfs", lambda: flush)
+    assert exported(catalogue, tmp_path / "medium").is_complete
+    (before,) = told
+    assert before == {"UNFINISHED.TXT"}
 
 
 # -- media that go away ---------------------------------------------------------------------

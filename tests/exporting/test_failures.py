@@ -112,7 +112,7 @@ def test_a_file_too_large_for_the_medium(tmp_path: Path) -> None:
     assert not any(name.endswith(PART) for name in files_below(tmp_path / "medium"))
     (run,) = rows(tmp_path / "c.db", "SELECT outcome FROM run WHERE command = 'export'")
     assert run["outcome"] == "failed"
-    items = rows(tmp_path / "c.db", "SELECT outcome FROM export_item")
+    items = rows(tmp_path / "c.db", "SELECT outcome FROM export_item ORDER BY id")
     assert [item["outcome"] for item in items] == ["copied", "planned"]
 
 
@@ -311,7 +311,7 @@ def test_an_interrupted_export_is_visibly_unfinished(number: int, tmp_path: Path
         assert "interrupted" in said
         assert "Traceback" not in said
         assert not any(name.endswith(PART) for name in files_below(tmp_path / "medium"))
-        items = rows(tmp_path / "c.db", "SELECT outcome FROM export_item")
+        items = rows(tmp_path / "c.db", "SELECT outcome FROM export_item ORDER BY id")
         assert [item["outcome"] for item in items] == ["copied"] * 4 + ["planned"]
     for copy in copies(tmp_path / "medium"):
         assert sha256(copy) in {sha256(path) for path in files[:-1]}

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from catalog.database.catalogue import Catalogue
 from catalog.exporting.manifest import WithManifest
 from catalog.exporting.pages import Facility
-from catalog.exporting.receiver import Check
+from catalog.exporting.receiver import ANY_TIME, Check, Turn
 from catalog.files.copy import Copied
 from catalog.files.opening import Opened
 from catalog.fileset.file_id import FileId
@@ -94,7 +96,13 @@ class Recorder:
     def begin(self) -> None:
         self.asked.append(("begin", None))
 
-    def put(self, file_id: FileId, opening: AbstractContextManager[Opened], check: Check) -> Copied:
+    def put(
+        self,
+        file_id: FileId,
+        opening: AbstractContextManager[Opened],
+        check: Check,
+        turn: Turn = ANY_TIME,
+    ) -> Copied:
         self.asked.append(("put", file_id.path))
         return Copied(1, "c" * 64)
 
@@ -127,3 +135,17 @@ def test_one_selection_gives_one_manifest(filled: Catalogue, tmp_path: Path) -> 
         exported(filled, tmp_path / name)
     one, two = ((tmp_path / name / "MANIFEST.SHA256").read_bytes() for name in ("one", "two"))
     assert one == two
+
+
+@given(st.sets(st.from_regex(r"[A-Z0-9_]{1,8}(/[A-Z0-9_]{1,8}){0,7}", fullmatch=True), max_size=12))
+def test_lines_are_sorted_by_path(names: set[str]) -> None:
+    """Components are compared, and the paths that they make have the same order."""
+    inner = Recorder()
+    receiver = WithManifest(inner)
+    for name in names:
+        receiver.put(FileId(tuple(name.split("/"))), cast(Any, None), cast(Any, None))
+    receiver.put_data("INDEX.HTM", b"hello")
+    receiver.finish(io.BytesIO(b"directory"))
+    lines = dict(inner.asked)["MANIFEST.SHA256"].decode().splitlines()
+    listed = [line[66:] for line in lines]
+    assert listed == sorted([*names, "INDEX.HTM", "DICOMDIR"])

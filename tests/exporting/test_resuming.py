@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
+from catalog.database import models as m
 from catalog.database.catalogue import Catalogue, open_catalogue
 from catalog.errors import DcatError, ExportError
 from catalog.exporting import Order, Outcome, export, plan_export
@@ -259,7 +261,8 @@ def test_the_catalogue_forgot_a_source(catalogue: Catalogue, tmp_path: Path) -> 
     indexed(catalogue, tmp_path / "archive")
     interrupted(catalogue, tmp_path / "medium", 2)
     with catalogue.write() as connection:
-        connection.exec_driver_sql("UPDATE file SET path = 'elsewhere' WHERE path = ?", (files[-1].relative_to(tmp_path / "archive").as_posix(),))  # fmt: skip
+        path = files[-1].relative_to(tmp_path / "archive").as_posix()
+        connection.execute(update(m.file).where(m.file.c.path == path).values(path="elsewhere"))
     outcome = resume(catalogue, tmp_path / "medium")
     assert (outcome.copied, len(outcome.failed)) == (3, 1)
 
@@ -285,12 +288,18 @@ def test_an_export_under_way_is_left_alone(catalogue: Catalogue, tmp_path: Path)
     assert met
 
 
+def add_option(catalogue: Catalogue, name: str) -> None:
+    """Have the only export say that it was ordered with one more option."""
+    with catalogue.write() as connection:
+        (options,) = connection.execute(select(m.export.c.options)).scalars()
+        connection.execute(update(m.export).values(options={**options, name: 1}))
+
+
 def test_options_of_another_version_are_not_guessed(catalogue: Catalogue, tmp_path: Path) -> None:
     archive(tmp_path / "archive", 1, 1, 1, 4)
     indexed(catalogue, tmp_path / "archive")
     interrupted(catalogue, tmp_path / "medium", 2)
-    with catalogue.write() as connection:
-        connection.exec_driver_sql("UPDATE export SET options = json_set(options, '$.novelty', 1)")
+    add_option(catalogue, "novelty")
     with pytest.raises(ExportError, match="another version of dcat, which knows novelty"):
         resume(catalogue, tmp_path / "medium")
 

@@ -11,6 +11,7 @@ import pytest
 from catalog.database.catalogue import Catalogue, open_catalogue
 from tests.builders import archive, write
 from tests.exporting.test_failures import dcat
+from tests.exporting.test_resuming import add_option
 from tests.journeys.steps import files_below, indexed, referencing, rows, sha256
 
 
@@ -178,10 +179,10 @@ def test_places_that_cannot_be_updated(place: Path) -> None:
 
 
 def test_an_interrupted_update_is_repeated_not_resumed(place: Path) -> None:
-    with open_catalogue(place / "c.db") as catalogue, catalogue.write() as connection:
-        connection.exec_driver_sql(
-            "UPDATE export SET fileset_ref = NULL, options = json_set(options, '$.update', 1)"
-        )
+    with open_catalogue(place / "c.db") as catalogue:
+        add_option(catalogue, "update")
+        with catalogue.write() as connection:
+            connection.exec_driver_sql("UPDATE export SET fileset_ref = NULL")
     said = dcat(place, "export", "--resume", "medium")
     assert "--update" in said.stderr
     assert said.returncode == 1
