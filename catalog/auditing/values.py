@@ -12,6 +12,7 @@ from catalog.errors import SelectionError
 
 _AGO = re.compile(r"(\d{1,6}) days? ago", re.ASCII)
 _NUMBER = re.compile(r"\d{1,15}", re.ASCII)
+_CHOICES = ("yes", "no")
 _ISO = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -21,7 +22,7 @@ def settled(
     """Return a value for every parameter of the audit.
 
     An option whose default is `today` or `N days ago` takes a date and gives `YYYY-MM-DD`; one
-    whose default is a number takes a number.
+    whose default is a number takes a number, and one whose default is yes or no one of the two.
 
     Parameters
     ----------
@@ -64,6 +65,10 @@ def _value(name: str, text: str, default: str, today: date) -> str:
     """Return one option's value; its default tells what it takes."""
     if default == "today" or _AGO.fullmatch(default):
         return _date(name, text.strip(), today)
+    if default in _CHOICES:
+        if (chosen := text.strip().lower()) not in _CHOICES:
+            raise SelectionError(f"{name}={text} is neither yes nor no.", text)
+        return chosen
     if _NUMBER.fullmatch(default) and not _NUMBER.fullmatch(text):
         raise SelectionError(f"{name}={text} is no whole number; write {name}={default}.", text)
     return text

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from catalog.findings import Finding
-    from catalog.maintaining import LeftOut, Updated
+    from catalog.maintaining import Created, LeftOut, Updated
 
 SHOWN = 20
 """How many of what is listed for one reason are shown."""
@@ -44,7 +44,7 @@ def say_repairs(findings: Sequence[Finding]) -> None:
         say_findings(findings)
 
 
-def say_backup(done: Updated) -> None:
+def say_backup(done: Updated | Created) -> None:
     """Say where the DICOMDIR that was replaced is kept, and the manifest if it had one."""
     from catalog.cli.saying import path_text, say
 

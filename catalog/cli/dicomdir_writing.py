@@ -106,7 +106,8 @@ def create_(
     replace: Annotated[
         bool,
         declared.Option(
-            "--replace", help="Replace a DICOMDIR that is there; the old one is kept beside it."
+            "--replace",
+            help="Replace a DICOMDIR that is there; the old one is kept beside it. A manifest that dcat wrote is brought in step.",
         ),
     ] = False,
     partial: Annotated[
@@ -173,9 +174,16 @@ def create_(
         refusal = refused(plan, replace=replace, partial=partial)
         say(refusal or f"{amount}, would be named by a DICOMDIR. Nothing was written.")
         return 1 if refusal else 3 if plan.left_out else 0
-    done = create(
-        plan, new_uid(), file_set_id, replace=replace, partial=partial, descriptor=described
-    )
+    with progress.shown() as listener:
+        done = create(
+            plan,
+            new_uid(),
+            file_set_id,
+            replace=replace,
+            partial=partial,
+            descriptor=described,
+            listener=listener,
+        )
     say_findings(plan.findings)
     if plan.renames:
         say(
@@ -186,8 +194,7 @@ def create_(
         f"{path_text(folder / 'DICOMDIR')} has {counted(records, 'record')} for {amount}."
         + (f" {counted(plan.others, 'other file')} not DICOM." if plan.others else "")
     )
-    if done.backup is not None:
-        say(f"The old DICOMDIR is kept as {path_text(done.backup)}.")
+    say_backup(done)
     return 3 if plan.left_out else 0
 
 

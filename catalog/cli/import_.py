@@ -195,10 +195,8 @@ def _order(
     return Order(Checks(chosen.value), copy, named_only, config.asked(settled), links)
 
 
-def _reader(order: Order) -> FileReader | None:
-    """Return what reads headers, as indexing does; `None` if none are read."""
-    if not order.reads_files:
-        return None
+def _reader(order: Order) -> FileReader:
+    """Return what reads headers, as indexing does."""
     from catalog.dicom.claims import wanted
     from catalog.indexing.reading import FileReader, How
 

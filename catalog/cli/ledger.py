@@ -161,6 +161,13 @@ def patient(
             help="Issuer of the Patient ID; - for none. Without it, every issuer.",
         ),
     ] = None,
+    no_links: Annotated[
+        bool,
+        declared.Option(
+            "--no-links",
+            help="This Patient ID alone: without patients who are linked to it, or to whom it is linked (`dcat patient link`).",
+        ),
+    ] = False,
     since: Since = None,
     until: Until = None,
     recipient: Recipient = None,
@@ -170,7 +177,8 @@ def patient(
 ) -> int:
     """Answer who received a patient's images: each export with each study that it holds.
 
-    The answer stays when the images are no longer catalogued. A medium that was not finished is
+    Patients who are linked are asked for together, whichever of them is named. The answer stays
+    when the images are no longer catalogued. A medium that was not finished is
     listed with what was copied to it.
     """
     from catalog.cli.ledger_entry import classes_text
@@ -183,6 +191,8 @@ def patient(
     with options.opened(db) as catalogue:
         with catalogue.read() as connection:
             identities = recorded.known_as(connection, patient_id.strip(), wanted)
+        if no_links:
+            identities = identities[:1]
         answer = recorded.patient(catalogue, identities, asked)
     found = answer.disclosures
     if output is Format.TABLE:
@@ -214,7 +224,7 @@ def patient(
     exports = len({d.entry.number for d in found})
     if len(identities) > 1:
         also = ", ".join(f"{each}^{by}" if by else each for each, by in identities[1:])
-        say(f"Asked for as well, as linked to this patient: {plain(also)}.")
+        say(f"Asked for as well, as linked to this patient: {plain(also)}. --no-links leaves links aside.")  # fmt: skip
     if not found:
         say(f"No export in the ledger holds images of patient {plain(patient_id)}.")
     elif output is Format.TABLE:

@@ -29,7 +29,7 @@ def verify(
         bool,
         declared.Option(
             "--digest",
-            help="Read all files to their end and hold them against the digests of `dcat index --digest`.",
+            help="Read all files to their end and hold them against the digests of `dcat index --digest`, and of imports.",
         ),
     ] = False,
     output: Annotated[Format, declared.Option("--output", "-o")] = Format.TABLE,
@@ -51,7 +51,7 @@ def verify(
 ) -> int:
     """Compare the catalogue with the disk: missing, changed and unindexed files; or prove a medium.
 
-    Only reads. Exit code 4 if anything is not as it should be.
+    Of imported media the DICOMDIR is held against the one that was imported. Only reads. Exit code 4 if anything is not as it should be.
     """
     from catalog.cli import progress
     from catalog.cli import saved as saved_selections
@@ -104,6 +104,8 @@ def verify(
         if result.counts[state]
     ]
     say(f"{counted(result.counts.total(), 'file')}: {', '.join(parts)}.")
+    if result.counts["unindexed"]:
+        say("`dcat index` takes in what is unindexed.")
     if result.without_digest:
         say(
             f"{counted(result.without_digest, 'file has', 'files have')} no digest; `dcat index --digest` makes them for what can be read to its end."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
+from catalog.database import file_paths, runs
 from catalog.database import models as m
-from catalog.database import runs
 from catalog.database.catalogue import Catalogue
 from catalog.database.ledger_reading import DISCLOSED, StudyShare
 from catalog.database.runs import RunRow
@@ -53,6 +53,32 @@ def import_of_process(catalogue: Catalogue, host: str, pid: int, after: int) -> 
     if fileset is None:
         return Import(row, None, "", shares)
     return Import(row, fileset.folder, fileset.file_set_uid or "", shares)
+
+
+def directory_digests(connection: Connection) -> dict[str, frozenset[str]]:
+    """Return the SHA-256 of the DICOMDIRs that were imported, by the folder or the file that held them.
+
+    Several discs may have been at one place.
+    """
+    f = m.fileset.c
+    found: dict[str, set[str]] = {}
+    query = select(f.folder, f.dicomdir_digest).where(f.direction == "imported")
+    for folder, digest in connection.execute(query):
+        found.setdefault(folder, set()).add(digest)
+    return {folder: frozenset(digests) for folder, digests in found.items()}
+
+
+def digest_of_file(file_ref: int, connection: Connection) -> str | None:
+    """Return the digest that a file's row has, `None` if it has none."""
+    digest = connection.execute(select(m.file.c.digest).where(m.file.c.id == file_ref)).scalar()
+    return None if digest is None else str(digest)
+
+
+def time_of_files_below(root_ref: int, below: str, connection: Connection) -> int | None:
+    """Return the latest modification time of the files below a path, in nanoseconds; `None` without any."""
+    f = m.file.c
+    query = select(func.max(f.mtime_ns)).where(f.root_ref == root_ref, file_paths.is_below(below))
+    return connection.execute(query).scalar()
 
 
 def _brought_in(

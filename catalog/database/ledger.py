@@ -299,7 +299,7 @@ def store_fileset(
 
 
 def add_findings(
-    connection: Connection, run_ref: int, fileset_ref: int, findings: Sequence[Finding]
+    connection: Connection, run_ref: int, fileset_ref: int, findings: Iterable[Finding]
 ) -> None:
     """Store what was noticed of a File-set after it was stored, as when its files are read."""
     for chunk in in_chunks(findings, 1000):

@@ -45,10 +45,15 @@ class Likeness:
     uid_at: int
     number_at: int
 
-    def record(self, header: Header, file_id: FileId) -> tuple[Record, str] | None:
+    def record(self, header: Header, file_id: FileId | None = None) -> tuple[Record, str] | None:
         """Return the record and the UID of the file with `header`, read by the same base.
 
         `None` if it is not like this one.
+
+        Parameters
+        ----------
+        file_id:
+            Its File ID; `None`: the record has that of `model`, and is named later.
         """
         if not self.asked.isdisjoint(header.changed):
             return None
@@ -63,7 +68,8 @@ class Likeness:
                 return None
             keys[self.number_at] = _number(number.data)
         value = plain[1]
-        keys[self.file_at] = file_id_element(file_id)
+        if file_id is not None:
+            keys[self.file_at] = file_id_element(file_id)
         keys[self.uid_at] = Element(SOP_INSTANCE_IN_FILE, "UI", padded("UI", value))
         return Record(self.model.type, tuple(keys)), value.decode("ascii")
 

@@ -27,6 +27,7 @@ MAX_DEPTH = 32
 """Deepest chain of parents that is kept. The standard needs four, and private records a few more."""
 
 _ROOT = -1
+_USED_UP = Laid(0)
 _OFFSETS = "PS3.3 F.3.2.2"
 _LEVELS = ("PATIENT", "STUDY", "SERIES")
 
@@ -60,14 +61,12 @@ class Linked:
 
 
 def link(laid: list[Laid], first: int | None, last: int | None) -> Linked:
-    """Return the tree that `laid` forms, starting from the root entity's offsets.
+    """Return the tree that `laid` forms, starting from the root entity's offsets; `laid` is used up by it.
 
     `first` and `last` are the values of (0004,1200) and (0004,1202), `None` where absent.
     """
     linker = _Linker(laid)
-    targets = Targets(laid, first)
-    linker.findings += targets.findings
-    linker.targets = targets.index
+    linker.find_targets(first)
     linker.follow(first)
     linker.recover()
     linker.check_last(last)
@@ -94,6 +93,11 @@ class _Linker:
         place = "" if i is None else self.laid[i].type
         offset = None if i is None else self.laid[i].offset_bytes
         self.findings.append(Finding(code, severity, message, place, clause, offset))
+
+    def find_targets(self, first: int | None) -> None:
+        found = Targets(self.laid, first)
+        self.findings += found.findings
+        self.targets = found.index
 
     def target(self, offset: int | None) -> int | None:
         return self.targets.get(offset) if offset else None
@@ -263,15 +267,19 @@ class _Linker:
                     "The In-use Flag is 0000H: an inactive record, retired in 2008; it is kept."
                 )
                 self.note("inactive-record", Severity.WARNING, message, i)
-        return Linked(self._records(), tuple(self._entries()), tuple(self.findings))
+        # Memory is at its height here: what is not needed any more goes before the tree grows.
+        self.targets = {}
+        entries = tuple(self._entries())
+        return Linked(self._records(), entries, tuple(self.findings))
 
     def _records(self) -> tuple[Record, ...]:
-        """Return the records at the root, those below them inside."""
+        """Return the records at the root, those below them inside; what they are made of goes meanwhile."""
         laid, children = self.laid, self.children
         built: dict[int, Record] = {}
         for i in reversed(self.order):
             below = tuple([built.pop(child) for child in children[i]]) if i in children else ()
             built[i] = Record(laid[i].type, tuple(laid[i].keys), below)
+            laid[i] = _USED_UP
         return tuple([built.pop(i) for i in self.root])
 
     def _entries(self) -> Iterator[Entry]:

@@ -86,7 +86,9 @@ def read(data: Buffer, *, by_rules: bool = True) -> Directory:
         If `data` is not DICOM or no directory: nothing can be made of it.
     """
     with _no_collection():
-        return _read(data if isinstance(data, bytes) else bytes(data), by_rules)
+        layout = lay_out(data if isinstance(data, bytes) else bytes(data))
+        del data  # a caller who has no other use for it lets go of it, too: then it goes before the tree grows
+        return _linked(layout, by_rules)
 
 
 @contextmanager
@@ -105,8 +107,7 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _read(data: bytes, by_rules: bool) -> Directory:
-    layout = lay_out(data)
+def _linked(layout: Layout, by_rules: bool) -> Directory:
     _identification(layout)
     linked = link(layout.records, _number(layout, _ROOT_FIRST), _number(layout, _ROOT_LAST))
     layout.records.clear()  # two fifths of what is held at this point

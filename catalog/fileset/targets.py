@@ -18,7 +18,12 @@ class Targets:
         self.items = [record.offset_bytes for record in laid]
         self.index: dict[int, int] = {}
         self.findings: list[Finding] = []
-        self._at = {offset: i for i, offset in enumerate(self.items)}
+        self._at = at = {offset: i for i, offset in enumerate(self.items)}
+        # In nearly every file all are right; a set of them would be half as large as the records.
+        asked = (o for each in laid for o in (each.next, each.lower, each.mrdr) if o)
+        if all(map(at.__contains__, asked)) and (not first or first in at):
+            self.index = at
+            return
         wanted = {offset for record in laid for offset in (record.next, record.lower) if offset}
         if first:
             wanted.add(first)

@@ -59,13 +59,25 @@ class Comparison:
         self._differing: dict[tuple[int, int], dict[tuple[str | None, str | None], Difference]] = {}
 
     def of_file(
-        self, path: str, header: Header, chain: Sequence[Record], offsets: Sequence[int]
+        self,
+        path: str,
+        header: Header,
+        chain: Sequence[Record],
+        offsets: Sequence[int],
+        *,
+        is_alone: bool = False,
     ) -> None:
-        """Hold the records of `chain`, which stand at `offsets`, against the header of the file."""
+        """Hold the records of `chain`, which stand at `offsets`, against the header of the file.
+
+        Parameters
+        ----------
+        is_alone:
+            The last of them has no other file below it; then nothing is kept of what agrees.
+        """
         record, offset = chain[-1], offsets[-1]
         for tag, in_file in _own(header).items():
             said = record.plain(tag)
-            self._note(record, offset, tag, said, in_file, path)
+            self._note(record, offset, tag, said, in_file, path, is_alone=is_alone)
         in_header = character_sets(header.elements)
         for each, place in zip(chain, offsets, strict=True):
             encodings = encodings_of(each)
@@ -79,7 +91,9 @@ class Comparison:
                     continue
                 if in_file and (separator := _LEGACY.get(element.vr)):
                     in_file = in_file.replace(separator, "")
-                self._note(each, place, tag, text(element, encodings), in_file, path)
+                said = text(element, encodings)
+                alone = is_alone and each is record
+                self._note(each, place, tag, said, in_file, path, is_alone=alone)
 
     def _note(
         self,
@@ -89,10 +103,14 @@ class Comparison:
         in_record: str | None,
         in_file: str | None,
         path: str,
+        *,
+        is_alone: bool,
     ) -> None:
         key = (offset, tag)
         # Absent and empty are one to a directory: it must have keys that files may lack.
         if (in_record or "") == (in_file or ""):
+            if is_alone:
+                return
             self._agreeing[key] = self._agreeing.get(key, 0) + 1
             return
         found = self._differing.setdefault(key, {})

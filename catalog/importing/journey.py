@@ -7,6 +7,7 @@ files are read, what their headers say is stored as indexing would store it.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,19 +20,20 @@ from catalog.dicom.claims import partial_claims
 from catalog.entities import Level, Reading
 from catalog.errors import MediaFull
 from catalog.events import Finished, Listener, Progress, Started, ignore
-from catalog.files.paths import absolute_text
-from catalog.findings import Finding
+from catalog.files.paths import absolute_text, is_archive_name
 from catalog.importing import naming
 from catalog.importing.copying import Copied, Copying, Instance, check_folder
 from catalog.importing.keys import ChainReader
 from catalog.importing.meeting import BATCH_FILES, BATCH_RECORDS, Met
 from catalog.importing.opening import Opened, open_medium
 from catalog.importing.outcome import CopyItem, Imported, Order
-from catalog.importing.reading import FileRead, HeaderReader
-from catalog.importing.records import TRANSFER_SYNTAX, Step
+from catalog.importing.packed import Packed
+from catalog.importing.reading import FileRead, Files, HeaderReader
+from catalog.importing.records import TRANSFER_SYNTAX, Step, row_of
 
 COPYING = "Copying"
 BATCH_COPIES = 100
+_COLLECTED_RECORDS = 10 * BATCH_RECORDS
 _HIERARCHY = frozenset(["PATIENT", "STUDY", "SERIES"])
 
 
@@ -55,7 +57,7 @@ def import_medium(
     order:
         What is asked for; `None`: the records, and whether the files are there.
     reader:
-        Reads headers; needed if the order reads files.
+        Reads headers; needed if the order reads files. It makes the row of the DICOMDIR, too.
 
     Raises
     ------
@@ -158,22 +160,23 @@ class _Importing:
         self._met = Met(opened, order, imported, listener)
         self._writer = RowWriter(run_ref)
         self._chains = ChainReader()
-        self._kept: list[tuple[str | None, int | None]] = []
+        self._rows = Packed()
+        self._there: set[str] = set()
         self._fileset_ref: int | None = None
         self._now = runs.now_text()
 
     def run(self, reader: HeaderReader | None, copying: Copying | None) -> None:
         """Store the records, then what the files say, then the copies, then the links."""
         place = self._place()
-        batch: list[Step] = []
-        for step in self._met.steps():
-            batch.append(step)
-            if len(batch) == BATCH_RECORDS:
-                self._store(place, batch)
-                batch = []
-        self._store(place, batch)
+        gc.freeze()  # the directory's records hold no cycles: they are not to be looked at each time
+        try:
+            self._store_records(place)
+        finally:
+            gc.unfreeze()
         # Before files are read: their headers may take instances away from records that lie.
         self._store_fileset(place)
+        if reader is not None and place is not None and copying is None:
+            self._store_own(reader, place)
         noticed = len(self.imported.findings)
         instances: list[Instance] = []
         if reader is not None and self.order.reads_files:
@@ -188,7 +191,7 @@ class _Importing:
         finally:
             if copying is not None:
                 copying.close()
-            self._store_findings(self.imported.findings[noticed:])
+            self._store_findings(noticed)
         if self.order.links:
             with self.catalogue.write() as connection:
                 self.imported.linked = patient_links.add(
@@ -197,9 +200,22 @@ class _Importing:
 
     # -- records ---------------------------------------------------------------------------
 
+    def _store_records(self, place: roots.Place | None) -> None:
+        """Store what the records state, in batches."""
+        batch: list[Step] = []
+        for step in self._met.steps():
+            batch.append(step)
+            if len(batch) == BATCH_RECORDS:
+                self._store(place, batch)
+                batch = []
+                if step.position % _COLLECTED_RECORDS == _COLLECTED_RECORDS - 1:
+                    # Statements are cycles, and hold the values of their batch; `dcat` lets cycles be for long.
+                    gc.collect()
+        self._store(place, batch)
+
     def _place(self) -> roots.Place | None:
         """Return the medium's place; `None` if copies are made and nothing is known of it from before."""
-        if self._met.directory is None:
+        if not self.imported.has_directory:
             return None
         with self.catalogue.write() as connection:
             if self.order.copy is None:
@@ -230,7 +246,8 @@ class _Importing:
                     if step.named is not None
                 ]
                 ledger.store_referenced(connection, self.run_ref, place.root_ref, files, self._now)
-        self._kept += [(step.path, instance_of.get(step.position)) for step in batch]
+        self._rows.add(row_of(step, instance_of.get(step.position)) for step in batch)
+        self._there.update(step.path for step in batch if step.path is not None)
 
     def _referenced(
         self, place: roots.Place, step: Step, instance_ref: int
@@ -247,7 +264,7 @@ class _Importing:
     def _store_empty(self, connection: Any, batch: Sequence[Step]) -> None:
         """Store patients, studies and series that have no records below them."""
         for step in batch:
-            if step.record.type not in _HIERARCHY or step.record.children:
+            if step.record.type not in _HIERARCHY or step.has_lower:
                 continue
             stated = partial_claims(self._chains.elements(step.chain))
             types = {record.type for record in step.chain}
@@ -263,33 +280,42 @@ class _Importing:
                 place_entity(connection, Level.SERIES, study, stated.series, series_uid)
 
     def _store_fileset(self, place: roots.Place | None) -> None:
-        directory = self._met.directory
-        if directory is None:
+        imported = self.imported
+        if not imported.has_directory:
             return
-        fileset = directory.fileset
         stored = ledger.StoredFileSet(
             absolute_text(self.medium.folder),
             "imported",
-            fileset.file_set_uid,
-            fileset.file_set_id,
+            imported.file_set_uid,
+            imported.file_set_id,
             self.digest,
         )
         with self.catalogue.write() as connection:
             if place is not None:
-                named = {_below(place, path) for path, _ in self._kept if path is not None}
+                named = {_below(place, path) for path in self._there}
                 ledger.mark_unnamed_missing(connection, self.run_ref, place, named, self._now)
+            rows = map(ledger.RecordRow._make, self._rows)
             self._fileset_ref = ledger.store_fileset(
-                connection, self.run_ref, stored, self._met.rows(self._kept), self.imported.findings
+                connection, self.run_ref, stored, rows, imported.findings
             )
-        self._kept = []
+        self._rows, self._there = Packed(), set()
 
-    def _store_findings(self, findings: Sequence[Finding]) -> None:
-        """Store what was noticed after the File-set was stored."""
-        if findings and self._fileset_ref is not None:
+    def _store_findings(self, before: int) -> None:
+        """Store what was noticed after the File-set was stored with the first `before` findings."""
+        findings = self.imported.findings
+        if len(findings) > before and self._fileset_ref is not None:
             with self.catalogue.write() as connection:
-                ledger.add_findings(connection, self.run_ref, self._fileset_ref, findings)
+                ledger.add_findings(
+                    connection, self.run_ref, self._fileset_ref, findings.since(before)
+                )
 
     # -- files -----------------------------------------------------------------------------
+
+    def _store_own(self, reader: HeaderReader, place: roots.Place) -> None:
+        """Store the DICOMDIR and its manifest as the files that they are, so that both are known to be there."""
+        files = Files(self.medium, reader, self.imported, with_digest=False)
+        readings = [_at(place, each) for each in files.of_file_set(self.digest)]
+        self._storing()(place.root_ref, readings)
 
     def _read(self, reader: HeaderReader, place: roots.Place | None) -> list[Instance]:
         """Read the files, store what they say if `place` is given, and return the instances."""
@@ -299,11 +325,9 @@ class _Importing:
         for read in self._met.read(reader):
             if (instance := _instance(read)) is not None and self.order.copy is not None:
                 instances.append(instance)
-            if place is None or (read.path not in self._met.named and instance is None):
-                continue  # what is no instance, and named by nothing, is no part of the File-set
-            file = read.reading.file
-            path = _below(place, read.path)
-            batch.append(read.reading._replace(file=file._replace(path=path)))
+            if place is None or (instance is None and self._is_archive(read.path)):
+                continue  # only indexing looks into archives; a row would say that it had
+            batch.append(_at(place, read.reading))
             if len(batch) == BATCH_FILES:
                 store(place.root_ref, batch)
                 batch = []
@@ -311,6 +335,9 @@ class _Importing:
             store(place.root_ref, batch)
         self._met.finish()
         return instances
+
+    def _is_archive(self, path: str) -> bool:
+        return path not in self._met.named and is_archive_name(path)
 
     def _storing(self) -> Any:
         """Return what stores readings, as indexing stores them."""
@@ -350,8 +377,8 @@ class _Importing:
             readings = {}
             for _, reading in copies:
                 if reading is not None:
-                    path = _below(place, reading.file.path)
-                    readings[path] = reading._replace(file=reading.file._replace(path=path))
+                    stored = _at(place, reading)
+                    readings[stored.file.path] = stored
             store(place.root_ref, list(readings.values()))
             self.listener(Progress(COPYING, len(done), len(planned)))
 
@@ -370,6 +397,11 @@ class _Importing:
             flush()
             self.imported.copies = [done.get(p.instance.path, p.item) for p in planned]
         self.listener(Finished(COPYING, len(done)))
+
+
+def _at(place: roots.Place, reading: Reading) -> Reading:
+    """Return the reading of a file of the medium with its path below the place's root."""
+    return reading._replace(file=reading.file._replace(path=_below(place, reading.file.path)))
 
 
 def _below(place: roots.Place, path: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from catalog.database import ledger
 from catalog.entities import Status
 from catalog.events import Finished, Listener, Progress, Started
 from catalog.files.walk import Entry, Kind
+from catalog.fileset.tree import Record
 from catalog.findings import Finding, Severity
 from catalog.importing import comparing, manifest
 from catalog.importing.opening import Opened, further_dicomdir
@@ -32,59 +33,61 @@ def _left_alone(entry: Entry) -> Finding:
     )
 
 
+class _Naming(NamedTuple):
+    """A record that names a file, with those above it, where they stand, and whether records are below it."""
+
+    chain: tuple[Record, ...]
+    offsets: tuple[int, ...]
+    has_lower: bool
+
+
 class Met:
     """Walks the records of a medium and reads its files; counts and findings go into `imported`."""
 
     def __init__(
         self, opened: Opened, order: Order, imported: Imported, listener: Listener
     ) -> None:
-        self.medium, self.directory = opened.medium, opened.directory
+        self.medium = opened.medium
         self.order = order
         self.imported = imported
         self.listener = listener
-        self.named: dict[str, list[tuple[Step, tuple[int, ...]]]] = {}
+        self.named: dict[str, list[_Naming]] = {}
         self.comparison = comparing.Comparison()
         self._stated: manifest.Stated | None = None
-        imported.has_directory = opened.directory is not None
+        directory = opened.take_directory()
+        imported.has_directory = directory is not None
         imported.findings += opened.findings
         self._steps: Steps | None = None
-        if opened.directory is None:
+        if directory is None:
             if not any(f.code == "directory-unreadable" for f in opened.findings):
                 message = "There is no DICOMDIR that says what is on the medium; every DICOM file found was taken."
                 imported.findings.append(
                     Finding("no-dicomdir", Severity.WARNING, message, "", "PS3.10 §8.6")
                 )
         else:
-            imported.file_set_id = opened.directory.fileset.file_set_id
-            imported.file_set_uid = opened.directory.fileset.file_set_uid
-            imported.findings += opened.directory.findings
-            self._steps = Steps(opened.medium, opened.directory, imported)
-
-    @property
-    def total(self) -> int:
-        """How many records there are."""
-        return 0 if self.directory is None else len(self.directory.entries)
-
-    def rows(self, kept: Iterable[tuple[str | None, int | None]]) -> Iterable[ledger.RecordRow]:
-        """Return the rows that keep the records (`Steps.rows`)."""
-        return () if self._steps is None else self._steps.rows(kept)
+            imported.file_set_id = directory.fileset.file_set_id
+            imported.file_set_uid = directory.fileset.file_set_uid
+            imported.findings += directory.findings
+            self._steps = Steps(opened.medium, directory, imported)
 
     def steps(self) -> Iterable[Step]:
-        """Yield every record."""
+        """Yield every record; this can be asked for once."""
         if self._steps is None:
             return
         offsets: list[int] = []
-        self.listener(Started(STAGE, self.total, "records"))
+        total = len(self._steps)
+        self.listener(Started(STAGE, total, "records"))
         for step in self._steps:
             if self.order.reads_files:
                 del offsets[len(step.chain) - 1 :]
-                offsets.append(self._steps.offset(step.position))
+                offsets.append(step.offset_bytes)
                 if step.path is not None:
-                    self.named.setdefault(step.path, []).append((step, tuple(offsets)))
+                    naming = _Naming(step.chain, tuple(offsets), step.has_lower)
+                    self.named.setdefault(step.path, []).append(naming)
             yield step
             if step.position % BATCH_RECORDS == BATCH_RECORDS - 1:
-                self.listener(Progress(STAGE, step.position + 1, self.total))
-        self.listener(Finished(STAGE, self.total))
+                self.listener(Progress(STAGE, step.position + 1, total))
+        self.listener(Finished(STAGE, total))
 
     def read(self, reader: HeaderReader) -> Iterable[FileRead]:
         """Yield every file of the medium, read: those that records name, then, unless left alone, all others."""
@@ -99,13 +102,15 @@ class Met:
         self.listener(Started(READING, total, "files"))
         done = 0
         for path in sorted(self.named):
-            entries = self.named[path]
-            tags = frozenset().union(*(comparing.compared_tags(step.chain) for step, _ in entries))
+            namings = self.named[path]
+            tags = frozenset().union(*(comparing.compared_tags(each.chain) for each in namings))
             read = files.read(path, tags)
             if read.header is not None:
-                for step, offsets in entries:
-                    self.comparison.of_file(path, read.header, step.chain, offsets)
-            self._judge(read, entries[0][1][-1])
+                for each in namings:
+                    self.comparison.of_file(
+                        path, read.header, each.chain, each.offsets, is_alone=not each.has_lower
+                    )
+            self._judge(read, namings[0].offsets[-1])
             yield read
             done += 1
             if done % BATCH_FILES == 0:
@@ -150,7 +155,7 @@ class Met:
             self.imported.findings.append(Finding("file-passed-over", Severity.WARNING, message, read.path, "PS3.10 §7"))  # fmt: skip
             return
         self.imported.unnamed.append(read.path)
-        if self.directory is not None:
+        if self.imported.has_directory:
             message = "It is a DICOM file that no record names."
             self.imported.findings.append(Finding("file-unnamed", Severity.WARNING, message, read.path, "PS3.3 F.2.1"))  # fmt: skip
 

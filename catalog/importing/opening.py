@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from catalog.errors import ArchiveError, DicomdirError, PathError
 from catalog.files.medium import Container, Medium, medium_at
@@ -17,17 +16,27 @@ from catalog.files.walk import Entry, Kind, walk
 from catalog.fileset.medium import dicomdir_names
 from catalog.fileset.reader import Directory, read
 from catalog.findings import Finding, Severity
+from catalog.shapes import mutable
 
 _SHOWN = 5
 
 
-class Opened(NamedTuple):
-    """A medium; `directory` is what its DICOMDIR says, `None` if it has none."""
+@mutable
+class Opened:
+    """A medium; `directory` is what its DICOMDIR says, `None` if it has none. It can be imported once."""
 
     medium: Medium
     directory: Directory | None
     dicomdir_digest: str
     findings: tuple[Finding, ...] = ()
+    was_taken: bool = False
+
+    def take_directory(self) -> Directory | None:
+        """Return the directory and keep none of it, so that its records go when they are done with."""
+        if self.was_taken:
+            raise ValueError("what the DICOMDIR says was taken before; open the medium again")
+        directory, self.directory, self.was_taken = self.directory, None, True
+        return directory
 
 
 def open_medium(path: Path, *, needs_directory: bool = True) -> Opened:
@@ -63,10 +72,11 @@ def open_medium(path: Path, *, needs_directory: bool = True) -> Opened:
                 f"to catalogue them where they are, use `dcat index {shown}`."
             ) from None
         return Opened(bare, None, "")
-    data = medium.directory()
+    data = [medium.directory()]
+    digest = hashlib.sha256(data[0]).hexdigest()
     others = tuple(_further(medium))
     try:
-        return Opened(medium, read(data), hashlib.sha256(data).hexdigest(), others)
+        return Opened(medium, read(data.pop()), digest, others)
     except DicomdirError as exc:
         names_it = path.is_file() and not medium.is_container
         if needs_directory or names_it:

@@ -12,6 +12,7 @@ from catalog.attributes import Further
 from catalog.database.patient_links import Link
 from catalog.findings import Finding, Severity
 from catalog.importing.naming import DEFAULT
+from catalog.importing.packed import Findings
 from catalog.shapes import field, frozen, mutable
 
 _LOST = frozenset(["truncated", "damaged"])
@@ -181,7 +182,7 @@ class Imported:
     unnamed: list[str] = field(default_factory=list)
     copies: list[CopyItem] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
 
     @property
     def is_complete(self) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from catalog.files.medium import Medium
 from catalog.fileset.file_id import Listing, resolve
 from catalog.fileset.reader import Directory, refused
 from catalog.fileset.records import record_type_for
-from catalog.fileset.tree import Record, paths
+from catalog.fileset.tree import Record, flat
 from catalog.findings import Finding, Severity
 from catalog.importing.keys import REFERENCES, ChainReader, texts
 from catalog.importing.opening import leads_out, link_out
@@ -30,8 +31,12 @@ class Step(NamedTuple):
     """One record on its way into the catalogue."""
 
     position: int
+    offset_bytes: int
+    """Where the record stands in the DICOMDIR."""
     chain: tuple[Record, ...]
-    """The record last, those above it first."""
+    """The record last, those above it first, each without the records below it."""
+    has_lower: bool
+    """Whether there are records below it."""
     claims: Claims | None
     path: str | None
     """The file that the record names, if it is there."""
@@ -46,11 +51,16 @@ class Step(NamedTuple):
 
 
 class Steps:
-    """Walks a directory and looks up the files; counts and findings go into `imported`."""
+    """Walks a directory and looks up the files; counts and findings go into `imported`.
+
+    It keeps no record that it has yielded, so whoever has no other use for the directory lets go
+    of it: the memory that it took is free when the walk ends.
+    """
 
     def __init__(self, medium: Medium, directory: Directory, imported: Imported) -> None:
         self._medium = medium
-        self._directory = directory
+        self._offsets = array("q", (entry.offset_bytes for entry in directory.entries))
+        self._records = list(directory.fileset.records)
         self._imported = imported
         self._listing = Listing(medium.files)
         self._refused = refused(directory)
@@ -60,26 +70,25 @@ class Steps:
         self._base_parent: Record | None = None
 
     def __iter__(self) -> Iterator[Step]:
-        """Yield every record, depth first."""
-        for position, chain in enumerate(paths(self._directory.fileset.records)):
-            record = chain[-1]
+        """Yield every record, depth first; this can be asked for once."""
+        for position, (chain, has_lower) in enumerate(_let_go(self._records)):
+            record, offset = chain[-1], self._offsets[position]
             self._imported.records[record.type] += 1
             components = record.file_components
-            path, named = self._file(components, position)
-            claims_ = self._claims(chain, components, position)
-            yield Step(position, chain, claims_, path, named, components)
+            path, named = self._file(components, offset)
+            claims_ = self._claims(chain, components, offset)
+            yield Step(position, offset, chain, has_lower, claims_, path, named, components)
 
-    def offset(self, position: int) -> int:
-        """Return where a record stands in the DICOMDIR."""
-        return self._directory.entries[position].offset_bytes
+    def __len__(self) -> int:
+        """Return how many records there are."""
+        return len(self._offsets)
 
     def _file(
-        self, components: tuple[str, ...] | None, position: int
+        self, components: tuple[str, ...] | None, offset: int
     ) -> tuple[str | None, str | None]:
         """Return the path of the file that the record names, if there, and where it says that it is."""
         if components is None:
             return None, None
-        offset = self.offset(position)
         imported = self._imported
         resolution = resolve(components, self._listing, offset)
         path = resolution.path
@@ -100,7 +109,7 @@ class Steps:
         return None, "/".join(components)
 
     def _claims(
-        self, chain: Sequence[Record], components: tuple[str, ...] | None, position: int
+        self, chain: Sequence[Record], components: tuple[str, ...] | None, offset: int
     ) -> Claims | None:
         """Return what the record and those above it state; `None` for a record of no instance."""
         record = chain[-1]
@@ -111,7 +120,7 @@ class Steps:
             self._imported.unplaced += 1
             message = f"The {record.type} record {stated.reason}, so no instance is made of it."
             place = "/".join(components or ())
-            finding = Finding("record-unplaced", Severity.ERROR, message, place, "PS3.3 F.5", self.offset(position))  # fmt: skip
+            finding = Finding("record-unplaced", Severity.ERROR, message, place, "PS3.3 F.5", offset)  # fmt: skip
             self._imported.findings.append(finding)
             return None
         record_type = record_type_for(stated.claims.instance.sop_class_uid or "").record_type
@@ -137,28 +146,42 @@ class Steps:
                 changed[tag] = elements[tag]
         return self._maker.claims(Header(None, _NO_META, elements, False, False, (), base, changed))
 
-    def rows(self, kept: Iterable[tuple[str | None, int | None]]) -> Iterator[ledger.RecordRow]:
-        """Yield the row that keeps each record, in order.
 
-        Parameters
-        ----------
-        kept:
-            Of each record the path of its file, if that is there, and the row of its instance.
-        """
-        chains = paths(self._directory.fileset.records)
-        for position, (chain, (path, instance_ref)) in enumerate(zip(chains, kept, strict=True)):
-            record = chain[-1]
-            components = record.file_components
-            yield ledger.RecordRow(
-                position,
-                len(chain) - 1,
-                record.type,
-                self.offset(position),
-                None if components is None else "/".join(components),
-                path,
-                record.plain(0x00041510),
-                record.plain(0x00041511),
-                record.plain(TRANSFER_SYNTAX),
-                texts(record),
-                instance_ref,
-            )
+def row_of(step: Step, instance_ref: int | None) -> ledger.RecordRow:
+    """Return the row that keeps a record; `instance_ref` is that of its instance."""
+    record = step.record
+    return ledger.RecordRow(
+        step.position,
+        len(step.chain) - 1,
+        record.type,
+        step.offset_bytes,
+        None if step.components is None else "/".join(step.components),
+        step.path,
+        record.plain(0x00041510),
+        record.plain(0x00041511),
+        record.plain(TRANSFER_SYNTAX),
+        texts(record),
+        instance_ref,
+    )
+
+
+def _let_go(records: list[Record]) -> Iterator[tuple[tuple[Record, ...], bool]]:
+    """Yield, as `tree.paths`, each record with those above it, and whether there are any below it.
+
+    Each is without its children, and `records` is emptied: what was yielded is not held here.
+    """
+    records.reverse()
+    waiting = [records]
+    chain: list[Record] = []
+    while waiting:
+        if not waiting[-1]:
+            waiting.pop()
+            continue
+        record = waiting[-1].pop()
+        below = list(reversed(record.children))
+        del chain[len(waiting) - 1 :]
+        chain.append(flat(record))
+        del record  # it holds all that is below it
+        yield tuple(chain), bool(below)
+        if below:
+            waiting.append(below)

@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from catalog.maintaining.adding import Addition, add, plan_addition
+    from catalog.maintaining.adding import Addition, add, foreseen, plan_addition
     from catalog.maintaining.comparing import Change, Comparison, compare
-    from catalog.maintaining.creating import Creation, create, plan_creation
+    from catalog.maintaining.creating import Created, Creation, create, plan_creation
     from catalog.maintaining.describing import Described, Shown, show
     from catalog.maintaining.dumping import Line, dump, dump_at
     from catalog.maintaining.examining import LeftOut
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from catalog.maintaining.renaming import undo_renames
 
 _HOMES = {
-    "adding": ("Addition", "add", "plan_addition"),
+    "adding": ("Addition", "add", "foreseen", "plan_addition"),
     "comparing": ("Change", "Comparison", "compare"),
-    "creating": ("Creation", "create", "plan_creation"),
+    "creating": ("Created", "Creation", "create", "plan_creation"),
     "describing": ("Described", "Shown", "show"),
     "dumping": ("Line", "dump", "dump_at"),
     "examining": ("LeftOut",),
@@ -34,6 +34,7 @@ __all__ = [
     "Addition",
     "Change",
     "Comparison",
+    "Created",
     "Creation",
     "Described",
     "Fate",
@@ -47,6 +48,7 @@ __all__ = [
     "create",
     "dump",
     "dump_at",
+    "foreseen",
     "plan_addition",
     "plan_creation",
     "plan_removal",

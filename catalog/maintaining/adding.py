@@ -30,11 +30,12 @@ from catalog.maintaining.opening import (
 )
 from catalog.maintaining.renaming import remove_empty
 from catalog.maintaining.settling import same_bytes, settled
-from catalog.maintaining.storing import BACKUP
+from catalog.maintaining.storing import BACKUP, encoded
 from catalog.shapes import field, frozen, mutable, replace
 
 if TYPE_CHECKING:
     from catalog.fileset.making import Making
+    from catalog.findings import Finding
 
 STAGE = "Reading"
 _MAX_SALT = 100
@@ -81,6 +82,7 @@ def plan_addition(
     repair: bool = False,
     making: Making | None = None,
     demanding: bool = False,
+    opened: Opened | None = None,
     listener: Listener = ignore,
 ) -> Addition:
     """Return what adding `sources`, files or folders, to the File-set at `path` would do; nothing is written.
@@ -90,13 +92,16 @@ def plan_addition(
     demanding:
         Leave out files in whose records a key or icon would be missing that the profile of
         `making` wants there; else there is a finding.
+    opened:
+        The File-set at `path` as another change would leave it (`Removal.after`); without it, as it is.
 
     Raises
     ------
     PathError, DicomdirError, FileSetError
         As `open_for_change`; also if a source does not exist.
     """
-    opened = open_for_change(path, repair=repair, file_set_uid=file_set_uid)
+    if opened is None:
+        opened = open_for_change(path, repair=repair, file_set_uid=file_set_uid)
     plan = Addition(opened, making=making)
     fresh: list[Candidate] = []
     root = absolute_text(opened.folder).rstrip("/") + "/"
@@ -286,22 +291,8 @@ def add(plan: Addition, listener: Listener = ignore, *, proving: bool = True) ->
             return result
         for path in copied:
             sync(path)
-        best = chosen_above([candidate for _, candidate in done])
-        if plan.making is not None and plan.making.profile is not None:
-            from catalog.maintaining.completing import completed
-
-            best = completed(best, [candidate for _, candidate in done], plan.making)
-        for item, candidate in done:
-            record = named(candidate.record, item.file_id)
-            result.findings += opened.tree.add(candidate, record, best)
-            result.findings += candidate.findings
-            result.added.append((item.candidate.place, item.file_id, item.in_place))
-        if plan.making is not None and plan.making.profile is not None:
-            from catalog.fileset.profiles import check_profile
-            from catalog.fileset.tree import FileSet
-
-            whole = FileSet("", "", opened.tree.records())
-            result.findings += check_profile(whole, plan.making.profile)
+        result.findings += _grown(plan, done)
+        result.added += [(i.candidate.place, i.file_id, i.in_place) for i, _ in done]
         if manifest is not None:
             for _, name, in_place in result.added:
                 if in_place and not manifest.is_listed(name.path):
@@ -317,6 +308,42 @@ def add(plan: Addition, listener: Listener = ignore, *, proving: bool = True) ->
     if manifest is not None and proving:
         result.findings += manifest.wrong(digests, listener)
     return result
+
+
+def foreseen(plan: Addition) -> list[Finding]:
+    """Return what `add` would notice in the records that it would make; nothing is written.
+
+    The plan is used up by it.
+
+    Raises
+    ------
+    FileSetError
+        If the new directory could not be written.
+    """
+    findings = _grown(plan, [(item, item.candidate) for item in plan.items])
+    encoded(replace(plan.opened.fileset, records=plan.opened.tree.records()), strict=False)
+    return findings
+
+
+def _grown(plan: Addition, done: Sequence[tuple[Item, Candidate]]) -> list[Finding]:
+    """Hang the records of what was added into the tree; return what was noticed."""
+    tree, making = plan.opened.tree, plan.making
+    profile = None if making is None else making.profile
+    findings: list[Finding] = []
+    best = chosen_above([candidate for _, candidate in done])
+    if making is not None and profile is not None:
+        from catalog.maintaining.completing import completed
+
+        best = completed(best, [candidate for _, candidate in done], making)
+    for item, candidate in done:
+        findings += tree.add(candidate, named(candidate.record, item.file_id), best)
+        findings += candidate.findings
+    if profile is not None:
+        from catalog.fileset.profiles import check_profile
+        from catalog.fileset.tree import FileSet
+
+        findings += check_profile(FileSet("", "", tree.records()), profile)
+    return findings
 
 
 def _in_place(opened: Opened, item: Item, examiner: Examiner) -> Candidate:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from catalog.fileset.making import Making
     from catalog.maintaining.descriptor import Descriptor
     from catalog.maintaining.renaming import Rename
+    from catalog.maintaining.replacing import InStep
 
 STAGE = "Reading"
 BATCH_FILES = 200
@@ -65,6 +66,11 @@ class Creation:
     making: Making | None = None
 
     @property
+    def places(self) -> list[str]:
+        """Where the files lie that get a record, before any is renamed."""
+        return [candidate.place for candidate, _ in self.items]
+
+    @property
     def misfits(self) -> list[LeftOut]:
         """What does not fit the profile, of `left_out`: a file once for each reason."""
         return [each for each in self.left_out if each.code == "profile"]
@@ -72,11 +78,12 @@ class Creation:
 
 @frozen
 class Created:
-    """What was written: the directory, its size, the records, where the old directory is kept."""
+    """What was written: the directory, its size, the records, where the old directory and manifest are kept."""
 
     fileset: FileSet
     size_bytes: int
     backup: Path | None
+    manifest_backup: Path | None = None
 
 
 def plan_creation(
@@ -232,11 +239,13 @@ def create(
     replace: bool = False,
     partial: bool = False,
     descriptor: Descriptor | None = None,
+    listener: Listener = ignore,
 ) -> Created:
     """Rename what the plan says, then write the DICOMDIR, last and at once.
 
     The old DICOMDIR, where it may be replaced, is kept beside it; the File-set stays the same one,
-    so its UID and, unless others are given, its ID and descriptor file go on (PS3.10 §8.1).
+    so its UID and, unless others are given, its ID and descriptor file go on (PS3.10 §8.1). A
+    manifest of dcat that lists the old DICOMDIR is brought in step, and kept in the same way.
 
     Raises
     ------
@@ -262,33 +271,46 @@ def create(
         described.character_set if described else None,
     )
     data = encoded(fileset, strict=True)
-    plan.findings += _not_in_step(plan)
+    in_step = _in_step(plan, before, old, data) if before is not None else None
     if plan.renames:
         from catalog.maintaining.renaming import rename
 
         rename(plan.folder, plan.renames)
+    manifest_backup = None
+    if in_step is None:
+        backup = _put(plan, data, before)
+    else:
+        backup, manifest_backup, findings = in_step.put(lambda: _put(plan, data, before))
+        plan.findings += findings
+        plan.findings += in_step.wrong(listener)
+    return Created(fileset, len(data), backup, manifest_backup)
+
+
+def _put(plan: Creation, data: bytes, before: bytes | None) -> Path | None:
+    """Put the DICOMDIR in its place; return where the old one is kept."""
     target = plan.folder / DICOMDIR
     if plan.existing is None or plan.existing.name == DICOMDIR:
-        backup = put(target, data, before)
-    else:  # `dicomdir` or `DICOMDIR;1`: kept under that name, then replaced by the right one
-        assert before is not None
-        backup = put(plan.existing, data, before)
-        plan.existing.rename(target)
-    return Created(fileset, len(data), backup)
+        return put(target, data, before)
+    # `dicomdir` or `DICOMDIR;1`: kept under that name, then replaced by the right one
+    assert before is not None
+    backup = put(plan.existing, data, before)
+    plan.existing.rename(target)
+    return backup
 
 
-def _not_in_step(plan: Creation) -> list[Finding]:
-    """Return a finding if a manifest lists other bytes of the DICOMDIR than those that are written now."""
-    if plan.existing is None:
-        return []
-    from catalog.fileset.manifest import manifests_among
+def _in_step(plan: Creation, before: bytes, old: FileSet, data: bytes) -> InStep | None:
+    """Return what brings the manifest in step with the new DICOMDIR; `None`, with findings, if it stays as it is."""
+    from catalog.fileset.manifest import manifests_among, other_digests_among
 
-    names = [entry.name for entry in plan.folder.iterdir() if entry.is_file()]
-    message = "It lists the DICOMDIR that was replaced, and was not changed."
-    return [
-        Finding("manifest-not-in-step", Severity.WARNING, message, name, "PS3.10 §8.1")
-        for name in manifests_among(names)[0]
-    ]
+    top = [entry.name for entry in plan.folder.iterdir() if entry.is_file()]
+    if not manifests_among(top)[0] and not other_digests_among(top):
+        return None
+    from catalog.maintaining.replacing import in_step
+
+    renamed = {each.old: each.new for each in plan.renames}
+    found, findings = in_step(plan.folder, before, old, data, plan.places, renamed)
+    plan.findings += findings
+    return found
 
 
 def _described(folder: Path, old: FileSet) -> Descriptor | None:

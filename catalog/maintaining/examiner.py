@@ -14,12 +14,12 @@ from catalog.entities import Claims
 from catalog.errors import HeaderError, NotDicom
 from catalog.fileset import build
 from catalog.fileset.file_id import FileId
+from catalog.fileset.likeness import UID, Likeness, likeness
 from catalog.fileset.recall import Recall, Watched
 from catalog.fileset.records import GENERAL_PURPOSE_KEYS, SopClassRecord, record_type_for
 from catalog.fileset.supplied import full
 from catalog.findings import Finding, Severity
 from catalog.maintaining.examining import PATIENT_ID, Candidate, LeftOut
-from catalog.maintaining.likeness import UID, Model, model
 from catalog.normal_forms import is_uid
 
 if TYPE_CHECKING:
@@ -56,6 +56,32 @@ class _Place(NamedTuple):
     known: SopClassRecord
 
 
+class _Model(NamedTuple):
+    """A file that others are like but for their SOP Instance UID and Instance Number."""
+
+    likeness: Likeness
+    candidate: Candidate
+
+    def like(self, header: Header, size_bytes: int, source: str, place: str) -> Candidate | None:
+        """Return what the file with `header`, read by the same base, can be; `None` if it is not like this."""
+        made = self.likeness.record(header)
+        if made is None:
+            return None
+        was = self.candidate
+        return Candidate(
+            source,
+            place,
+            size_bytes,
+            made[1],
+            was.study_instance_uid,
+            was.series_instance_uid,
+            was.patient_id,
+            was.issuer,
+            was.above,
+            made[0],
+        )
+
+
 class Examiner:
     """Examines files one after the other; what those of one series have in common is worked out once.
 
@@ -83,7 +109,7 @@ class Examiner:
         self._places: Recall[_Place] = Recall()
         self._memory = build.Memory()
         self._above: tuple[build.Built, ...] = ()
-        self._models: dict[int, Model] = {}  # by the id of their base, which they keep alive
+        self._models: dict[int, _Model] = {}  # by the id of their base, which they keep alive
 
     def examine(
         self, stream: BinaryIO, size_bytes: int, source: str, place: str
@@ -241,12 +267,24 @@ class Examiner:
             if isinstance(finished, LeftOut):
                 return finished
             candidate = finished
-        found = model(header, candidate, (*elements.seen, *self._asked))
-        if found is not None:
-            if len(self._models) >= _MOST_MODELS:
-                self._models.clear()
-            self._models[id(found.base)] = found
+        self._keep_model(header, candidate, elements)
         return candidate
+
+    def _keep_model(self, header: Header, candidate: Candidate, elements: Watched) -> None:
+        """Remember a candidate that others may be like; not if what was noticed may not be so of them."""
+        if (
+            header.findings
+            or header.is_truncated
+            or candidate.findings
+            or any(built.findings for built in candidate.above)
+        ):
+            return
+        found = likeness(header, candidate.record, (*elements.seen, *self._asked))
+        if found is None:
+            return
+        if len(self._models) >= _MOST_MODELS:
+            self._models.clear()
+        self._models[id(found.base)] = _Model(found, candidate)
 
     def _refused(
         self,

@@ -7,16 +7,22 @@ wrong, and is told, so that nothing on a medium becomes right by being changed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
 
-from catalog.errors import FileSetError
+from catalog.errors import ExportError, FileSetError, SourceChanged
 from catalog.events import Finished, Listener, Progress, Started, ignore
 from catalog.files.medium import Medium
 from catalog.files.paths import from_text, to_text
+from catalog.files.whole import content
+from catalog.files.writing import atomic
 from catalog.fileset import manifest
 from catalog.fileset.file_id import Listing
 from catalog.findings import Finding, Severity
-from catalog.maintaining.storing import BACKUP
+from catalog.maintaining.storing import BACKUP, keep
 
 STAGE = "Digesting"
 MOST_READ_BYTES = 1_000_000_000
@@ -66,7 +72,13 @@ class Manifest:
             else:
                 self._lost.append(listed)
 
-    def after(self, gone: Collection[str], fresh: Mapping[str, str], directory: bytes) -> bytes:
+    def after(
+        self,
+        gone: Collection[str],
+        fresh: Mapping[str, str],
+        directory: bytes,
+        renamed: Mapping[str, str] = MappingProxyType({}),
+    ) -> bytes:
         """Return the manifest after a change.
 
         Parameters
@@ -77,20 +89,34 @@ class Manifest:
             The digests of files that were put there, by path.
         directory:
             The new DICOMDIR.
+        renamed:
+            Files that have another path now, by their old one; their digests stay as they are listed.
         """
-        digests = {**fresh, self._medium.dicomdir_path: hashlib.sha256(directory).hexdigest()}
-        names = {name for path in (*gone, *digests) for name in self._names.get(path, ())}
+        own = self._medium.dicomdir_path
+        digests = {**fresh, renamed.get(own, own): hashlib.sha256(directory).hexdigest()}
+        names = {name for path in (*gone, *digests, *renamed) for name in self._names.get(path, ())}
         named = {
             name: digest
             for path, digest in digests.items()
             for name in self._names.get(path, (from_text(path),))
         }
+        for path in renamed.keys() - {own}:
+            for name in self._names.get(path, ()):
+                named[from_text(renamed[path])] = self._listed.digests[name]
         return manifest.edited(self.data, names, named)
 
     def restored(self, paths: Collection[str]) -> bytes:
         """Return the manifest as it stands now with the lines back that `paths` had before."""
         lines = {name: self._listed.digests[name] for path in paths for name in self._names.get(path, ())}  # fmt: skip
         return manifest.edited(self.path.read_bytes(), (), lines)
+
+    def states_directory(self) -> bool | None:
+        """Return whether the digest that is listed is that of the DICOMDIR; `None` if none is listed."""
+        names = self._names.get(self._medium.dicomdir_path)
+        if not names:
+            return None
+        digest = hashlib.sha256(self._directory).hexdigest()
+        return not any(self._differs(name, digest) for name in names)
 
     def is_listed(self, path: str) -> bool:
         """Return whether the file `path` of the medium is listed."""
@@ -106,7 +132,7 @@ class Manifest:
             "It was not what the manifest listed before this change: somebody else changed it."
         )
         own = self._medium.dicomdir_path
-        if any(self._differs(name, hashlib.sha256(self._directory).hexdigest()) for name in self._names.get(own, ())):  # fmt: skip
+        if self.states_directory() is False:
             found.append(_error("digest-differs", changed, own))
         for name in self._lost:
             found.append(_error("manifest-missing", "The manifest lists it, and it is not on the medium.", to_text(name)))  # fmt: skip
@@ -134,7 +160,7 @@ class Manifest:
         done = told = 0
         for path in paths:
             try:
-                digest = _digest(self._medium, path)
+                digest = digest_on(self._medium, path)
             except OSError as exc:
                 message = f"The file cannot be read to its end: {exc.strerror or exc}."
                 yield _error("file-unreadable", message, path)
@@ -175,6 +201,56 @@ def manifest_of(medium: Medium, directory: bytes) -> Manifest | None:
     return None
 
 
+def put_both(
+    manifest: Manifest,
+    after: bytes,
+    put_directory: Callable[[], Path | None],
+    is_replaced: Callable[[], bool],
+) -> tuple[Path | None, Path, list[Finding]]:
+    """Put a new DICOMDIR and the manifest that goes with it; return where the old ones are kept, and findings.
+
+    The manifest is written before the DICOMDIR, and gets its name after it: so no lack of room
+    parts the two.
+
+    Parameters
+    ----------
+    after:
+        The new manifest.
+    put_directory:
+        Puts the DICOMDIR, and returns where the old one is kept.
+    is_replaced:
+        Tells whether the DICOMDIR is another than before.
+
+    Raises
+    ------
+    SourceChanged
+        If the manifest is no longer what it was.
+    ExportError, MediaFull
+        If something cannot be written. Directory and manifest are the old ones then.
+    """
+    if content(manifest.path) != manifest.data:
+        raise SourceChanged(f"{manifest.path} was changed in the meantime. Nothing was written.")
+    kept = keep(manifest.path, manifest.data)
+    backup = None
+    findings = []
+    try:
+        with atomic(manifest.path) as stream:
+            stream.write(after)
+            stream.flush()
+            os.fsync(stream.fileno())
+            backup = put_directory()
+    except BaseException as exc:
+        if not is_replaced():
+            with suppress(OSError):  # the first error is the one to tell
+                kept.unlink()
+            raise
+        if not isinstance(exc, ExportError):
+            raise
+        message = f"The DICOMDIR is the new one, and the manifest still the old: {exc}"
+        findings.append(Finding("manifest-not-in-step", Severity.ERROR, message))
+    return backup, kept, findings
+
+
 def foreign_notes(medium: Medium) -> list[Finding]:
     """Return a finding for each list of digests that is not dcat's, and so does not fit any more."""
     found, _ = manifest.manifests_among(medium.files)
@@ -184,7 +260,14 @@ def foreign_notes(medium: Medium) -> list[Finding]:
     return [Finding("manifest-not-in-step", Severity.WARNING, message, name, _CLAUSE) for name in names]  # fmt: skip
 
 
-def _digest(medium: Medium, path: str) -> str:
+def digest_on(medium: Medium, path: str) -> str:
+    """Return the SHA-256 of a file of the medium.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read to its end.
+    """
     digest = hashlib.sha256()
     with medium.opened(path) as (stream, _):
         while chunk := stream.read(_CHUNK_BYTES):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catalog.errors import ExportError, FileSetError, PathError, SourceChanged
+from catalog.errors import FileSetError, PathError
 from catalog.files.whole import content
-from catalog.files.writing import atomic
 from catalog.fileset.check import check
 from catalog.fileset.file_id import FileId, Listing, is_file_set_id, resolve
 from catalog.fileset.tree import FileSet, Record
@@ -20,7 +17,7 @@ from catalog.findings import Finding, Severity
 from catalog.maintaining.describing import Shown, show
 from catalog.maintaining.examining import LeftOut
 from catalog.maintaining.growing import Node, Tree
-from catalog.maintaining.storing import encoded, keep, put
+from catalog.maintaining.storing import encoded, put
 from catalog.normal_forms import is_uid
 from catalog.shapes import field, mutable, replace
 
@@ -200,8 +197,8 @@ def replace_directory(
 ) -> None:
     """Put the DICOMDIR of `opened` in the place of the old one; `result` gets where that is kept.
 
-    The manifest, where there is one, is written before, and gets its name after it: so no lack of
-    room parts the two. `gone` and `fresh` are as `Manifest.after` has them.
+    The manifest, where there is one, goes with it (`put_both`). `gone` and `fresh` are as
+    `Manifest.after` has them.
 
     Raises
     ------
@@ -214,24 +211,16 @@ def replace_directory(
     if manifest is None:
         result.backup = put(dicomdir, data, opened.shown.data)
         return
-    if content(manifest.path) != manifest.data:
-        raise SourceChanged(f"{manifest.path} was changed in the meantime. Nothing was written.")
-    kept = keep(manifest.path, manifest.data)
-    try:
-        with atomic(manifest.path) as stream:
-            stream.write(manifest.after(gone, fresh or {}, data))
-            stream.flush()
-            os.fsync(stream.fileno())
-            result.backup = put(dicomdir, data, opened.shown.data)
-    except BaseException as exc:
-        if not is_replaced(opened):
-            with suppress(OSError):  # the first error is the one to tell
-                kept.unlink()
-            raise
-        if not isinstance(exc, ExportError):
-            raise
-        message = f"The DICOMDIR is the new one, and the manifest still the old: {exc}"
-        result.findings.append(Finding("manifest-not-in-step", Severity.ERROR, message))
+    from catalog.maintaining.manifesting import put_both
+
+    backup, kept, findings = put_both(
+        manifest,
+        manifest.after(gone, fresh or {}, data),
+        lambda: put(dicomdir, data, opened.shown.data),
+        lambda: is_replaced(opened),
+    )
+    result.backup = backup
+    result.findings += findings
     result.manifest_backup = kept
 
 

@@ -15,11 +15,11 @@ from catalog.files.paths import absolute_text, from_text, on_disk, to_text
 from catalog.files.writing import atomic
 from catalog.fileset.tree import Record
 from catalog.maintaining.examining import LeftOut
-from catalog.maintaining.growing import Node
+from catalog.maintaining.growing import Node, Tree
 from catalog.maintaining.manifesting import foreign_notes, manifest_of
 from catalog.maintaining.opening import Opened, Updated, open_for_change, replace_directory
 from catalog.maintaining.renaming import remove_empty
-from catalog.shapes import mutable
+from catalog.shapes import mutable, replace
 
 
 class Fate(Enum):
@@ -49,6 +49,19 @@ class Removal:
     records: list[Record]
     files: list[str]
     missing: int
+
+    def after(self) -> Opened:
+        """Return the File-set as the removal would leave it, its files deleted; nothing is written.
+
+        The plan is used up by it.
+        """
+        opened = self.opened
+        tree = Tree(opened.tree.records())  # the former still finds what was taken out of it
+        nodes = zip(opened.tree.nodes(), tree.nodes(), strict=True)
+        named = {id(new): opened.files[id(old)] for old, new in nodes if id(old) in opened.files}
+        for path in self.files:
+            del opened.shown.medium.files[path]
+        return replace(opened, tree=tree, files=named)
 
 
 def plan_removal(

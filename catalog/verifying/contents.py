@@ -71,8 +71,7 @@ def prove_place(
         for each in asked:
             found = _proved(each, opener)
             _note(each, found, result, proofs)
-            if found is _RIGHT and is_archive_name(each.source.path):
-                proofs.below(place.root_ref, each.source.path + SEPARATOR[0])
+            _note_members(place, each, found, proofs)
         return
     from concurrent.futures import ThreadPoolExecutor
 
@@ -84,8 +83,7 @@ def prove_place(
     with ThreadPoolExecutor(AHEAD) as pool:
         for each, answer in answers(pool, prove, asked, 2 * AHEAD):
             _note(each, answer, result, proofs)
-            if answer is _RIGHT and is_archive_name(each.source.path):
-                proofs.below(place.root_ref, each.source.path + SEPARATOR[0])
+            _note_members(place, each, answer, proofs)
 
 
 def prove_candidate(
@@ -135,3 +133,11 @@ def _note(asked: _Asked, found: _Found | None, result: Verified, proofs: Proofs)
         return
     source = asked.source
     result.correct(found.state, f"{source.root.rstrip('/')}/{source.path}", found.detail)
+
+
+def _note_members(place: Place, asked: _Asked, found: _Found | None, proofs: Proofs) -> None:
+    """Note that the members of an archive are as they should be, if it is one and is so itself."""
+    if found is _RIGHT and is_archive_name(asked.source.path):
+        assert asked.digest is not None
+        below = asked.source.path + SEPARATOR[0]
+        proofs.members(place.root_ref, below, asked.file_ref, asked.digest)

@@ -21,10 +21,11 @@ from catalog.files.opening import Opener
 from catalog.files.paths import absolute_text, split_member
 from catalog.files.store import Stat, stats_of, store_at
 from catalog.files.urls import Where, text_of
-from catalog.files.walk import Kind
+from catalog.files.walk import Entry, Kind
 from catalog.query.selection import Selection
 from catalog.shapes import field, mutable
 from catalog.verifying.contents import prove_candidate, prove_place
+from catalog.verifying.directories import Imported
 from catalog.verifying.members import Archives, known_files
 
 STAGE = "Verifying"
@@ -54,6 +55,13 @@ class Verified:
         """Count and keep one difference."""
         self.counts[state] += 1
         self.differences.append(Difference(state, path, detail))
+
+    def take(self, state: str, path: str, detail: str) -> None:
+        """Count a file that is as it should be, or note what it differs in."""
+        if state == "same":
+            self.counts["same"] += 1
+        else:
+            self.note(state, path, detail)
 
     def correct(self, state: str, path: str, detail: str) -> None:
         """Note a difference of a file that was counted as being as it should."""
@@ -95,10 +103,12 @@ def verify_roots(
     with runs.recorded(catalogue, "verify", arguments) as run:
         run.counts = lambda: dict(result.counts)
         listener(Started(STAGE, None, "files"))
+        imported = Imported(catalogue)
         with Archives() as archives:
             for place in chosen:
-                _verify_place(catalogue, place, archives, result, listener)
+                _verify_place(catalogue, place, archives, imported, result, listener)
         if digest:
+            result.without_digest += imported.containers
             with Opener() as opener, Proofs(catalogue, run.ref) as proofs:
                 for place in chosen:
                     prove_place(catalogue, place, opener, result, proofs)
@@ -110,6 +120,7 @@ def _verify_place(
     catalogue: Catalogue,
     place: roots.Place,
     archives: Archives,
+    imported: Imported,
     result: Verified,
     listener: Listener,
 ) -> None:
@@ -141,7 +152,7 @@ def _verify_place(
         if full in owned:
             continue
         if found is None:
-            result.note("unindexed", full, "it is on disk and not in the catalogue")
+            _unindexed(place, entry, imported, result)
         elif found.status == Status.MISSING:
             result.note("unindexed", full, "it is back; the catalogue has it as missing")
         elif entry.kind is Kind.FILE and (found.size_bytes, found.mtime_ns) != (
@@ -149,6 +160,11 @@ def _verify_place(
             entry.mtime_ns,
         ):
             result.note("changed", full, _change(found.size_bytes, entry.size_bytes))
+        elif (
+            found.status == Status.DICOMDIR
+            and (directory := imported.directory(place.root_path, entry.path, found.id)) is not None
+        ):
+            result.take(directory.state, full, directory.detail)
         else:
             result.counts["same"] += 1
         if result.counts.total() % BATCH_FILES == 0:
@@ -156,6 +172,20 @@ def _verify_place(
     while row is not None:
         _unmet(row, place.root_path, archives, result)
         row = next(known, None)
+
+
+def _unindexed(place: roots.Place, entry: Entry, imported: Imported, result: Verified) -> None:
+    """Note a file that has no row: the catalogue may know it as the DICOMDIR, or the whole, of a medium."""
+    full = f"{place.root_path.rstrip('/')}/{entry.path}"
+    found = None
+    if entry.kind is Kind.FILE:
+        found = imported.directory(place.root_path, entry.path) or imported.container(
+            place.root_ref, place.root_path, entry.path, entry.mtime_ns
+        )
+    if found is None:
+        result.note("unindexed", full, "it is on disk and not in the catalogue")
+    else:
+        result.take(found.state, full, found.detail)
 
 
 _KNOWN_MISSING = "known as missing"

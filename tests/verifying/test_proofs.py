@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from catalog.database import models as m
 from catalog.database import proofs as proofs_module
 from catalog.database.catalogue import Catalogue
+from catalog.indexing import one_run
 from catalog.query import parse
 from catalog.verifying import contents, verify_roots, verify_selection
 from tests.builders import archive, dicom_bytes, write
@@ -139,3 +140,66 @@ def test_files_without_a_digest_prove_nothing(catalogue: Catalogue, tmp_path: Pa
     indexed(catalogue, tmp_path / "in")
     assert verify_roots(catalogue, digest=True).without_digest == 3
     assert marked(catalogue) == {}
+
+
+@pytest.mark.both
+def test_a_file_that_became_a_copy_of_another_is_not_marked(
+    catalogue: Catalogue, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its digest was proved, but of the other."""
+    marking = proofs_module._marked
+    f = m.file.c
+
+    def meanwhile(*given: Any) -> None:
+        connection = given[-1]
+        (other,) = connection.execute(select(f.digest).where(f.path == "a/1")).scalars()
+        connection.execute(update(m.file).where(f.path == "a/0").values(digest=other))
+        marking(*given)
+
+    monkeypatch.setattr(proofs_module, "_marked", meanwhile)
+    verify_roots(catalogue, digest=True)
+    assert "a/0" not in marked(catalogue)
+    assert len(marked(catalogue)) == 5
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("has_come_far", [False, True], ids=["members", "all"])
+def test_members_that_an_earlier_run_reads_meanwhile_are_not_marked(
+    has_come_far: bool, catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index run that began first may come to the archive last; its members are stored before it."""
+    (tmp_path / "in").mkdir()
+    with zipfile.ZipFile(tmp_path / "in" / "a.zip", "w") as made:
+        made.writestr("one", dicom_bytes(SOPInstanceUID="1.2.3.1.1.1"))
+    indexed(catalogue, tmp_path / "in", digest=True)
+    marking = proofs_module._marked
+    f = m.file.c
+
+    def meanwhile(*given: Any) -> None:
+        connection = given[-1]
+        anew = {"mtime_ns": 7, "digest": "0" * 64}
+        paths = ["a.zip!/one", *(["a.zip"] if has_come_far else [])]
+        connection.execute(update(m.file).where(f.path.in_(paths)).values(anew))
+        marking(*given)
+
+    monkeypatch.setattr(proofs_module, "_marked", meanwhile)
+    verify_roots(catalogue, digest=True)
+    assert set(marked(catalogue)) == (set() if has_come_far else {"a.zip"})
+
+
+@pytest.mark.both
+def test_what_an_earlier_run_reads_after_the_verification_is_proved_no_more(
+    catalogue: Catalogue, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long index run goes on while its files are verified, and comes to one that changed since."""
+    run = one_run.OneRun.run
+
+    def late(self: Any, *given: Any) -> None:
+        verify_roots(catalogue, digest=True)
+        assert len(marked(catalogue)) == 6
+        files[0].write_bytes(dicom_bytes(PatientID="P1", SOPInstanceUID="1.0.1.0", PatientName="x"))
+        run(self, *given)
+
+    monkeypatch.setattr(one_run.OneRun, "run", late)
+    indexed(catalogue, files[0].parents[1], digest=True)
+    assert set(marked(catalogue)) == {"a/1", "a/2", "a/3", "b/4", "b/5"}
