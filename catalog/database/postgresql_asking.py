@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from catalog.database.location import PostgresqlUrl
@@ -106,7 +107,9 @@ def query(
                 "That SQL gives no rows; only statements that read, such as SELECT, can be run."
             )
         names = headers(sql, parts, fields, keywords())
-        yield names, _told(question.rows(), clock, teller)
+        rows = _told(question.rows(), clock, teller)
+        first = list(islice(rows, 1))  # before anybody writes the names of columns without any row
+        yield names, chain(first, rows)
 
 
 def _checked(sql: str, parameters: Mapping[str, str], teller: Teller) -> list[Token]:

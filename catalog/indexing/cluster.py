@@ -251,13 +251,13 @@ class _Errand:
         answer = _answer(future, self._connection)
         if isinstance(answer, KilledWorker):
             return self._after_deaths(sent)
-        if isinstance(answer, DcatError) and not isinstance(answer, ExecutorError):
-            raise answer  # what reading anywhere would raise
         if isinstance(answer, BaseException):
             raise _failed(answer) from answer
         worker, stamp, data = answer
         if stamp != self._stamp:
             raise other_program(worker, stamp, self._stamp)
+        if not isinstance(data, bytes):
+            raise _told(worker, data)
         self._killed = 0
         readings = unpacked(data)
         return self._sight.held(worker, sent.chunk, readings, self._how, self._listener)
@@ -377,6 +377,19 @@ def _failed(exc: BaseException, worker: str = "") -> ExecutorError:
     return ExecutorError(
         f"{who} failed ({type(exc).__name__}: {exc}); the messages of the workers may say more."
     )
+
+
+def _told(worker: str, failure: on_worker.Failure) -> DcatError:
+    """Return the error that a worker of this program told of."""
+    said, pickled = failure
+    if not pickled:
+        return ExecutorError(
+            f"The worker {worker} failed ({said}); the messages of the workers may say more."
+        )
+    exc = pickle.loads(pickled)
+    if isinstance(exc, DcatError) and not isinstance(exc, ExecutorError):
+        return exc  # what reading anywhere would raise
+    return _failed(exc, worker)
 
 
 def _key() -> str:

@@ -6,6 +6,7 @@ program: then readings go as from a process beside this one.
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import sys
@@ -13,18 +14,28 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
-from catalog import __version__
+from catalog import __version__, errors
 from catalog.files.paths import from_text
 from catalog.indexing import passing
 
 Stamp = dict[str, str]
 """What must be the same at both ends, by what it is called in messages."""
 
-Answer = tuple[str, Stamp, bytes]
+Failure = tuple[str, bytes]
+"""What an exception says, and the exception itself, pickled; nothing if that is not safe."""
+
+Answer = tuple[str, Stamp, bytes | Failure]
 """The worker's address, its stamp, and what it read; nothing if it is not of the same program."""
 
 Sample = tuple[str, str, int, int]
 """A folder and a file below it, in text form, with the file's size and time; '' for no file."""
+
+
+MOST_SAID = 1000
+"""So many characters of what an exception says are told."""
+
+MOST_PICKLED = 20_000
+"""So many bytes an exception may have that is sent as it is."""
 
 
 @lru_cache(maxsize=1)
@@ -47,6 +58,17 @@ def read(asked: Stamp, given: bytes, is_apart: bool) -> Answer:
     own = stamp()
     if own != asked:
         return address(), own, b""
+    try:
+        return address(), own, _packed(given, is_apart)
+    except (SystemExit, KeyboardInterrupt):
+        raise  # this worker is being ended
+    except BaseException as exc:
+        # What Dask cannot send it may lose, and then the task is waited for until the end of time.
+        logging.getLogger("distributed.worker").warning("dcat failed", exc_info=True)
+        return address(), own, failure(exc)
+
+
+def _packed(given: bytes, is_apart: bool) -> bytes:
     reader, chunk, how = pickle.loads(given)
     if is_apart:
         from catalog.indexing.apart import read_apart
@@ -54,7 +76,25 @@ def read(asked: Stamp, given: bytes, is_apart: bool) -> Answer:
         readings = read_apart(reader, chunk, how)
     else:
         readings = reader(*chunk, how)
-    return address(), own, passing.packed(readings)
+    return passing.packed(readings)
+
+
+def failure(exc: BaseException) -> Failure:
+    """Return an exception as plain data, whatever it is.
+
+    One of Python's own or of dcat's goes along if it comes out of pickling as it went in.
+    """
+    said = type(exc).__name__
+    try:
+        said = f"{said}: {exc}"[:MOST_SAID]
+        if type(exc).__module__ in ("builtins", errors.__name__):
+            data = pickle.dumps(exc)
+            back = pickle.loads(data)
+            if len(data) <= MOST_PICKLED and type(back) is type(exc) and str(back) == str(exc):
+                return said, data
+    except Exception:  # noqa: BLE001 - its text or its pickling fails: then its name has to do
+        pass
+    return said, b""
 
 
 def look(samples: tuple[Sample, ...]) -> tuple[Stamp, str]:

@@ -137,15 +137,17 @@ $$;
 CREATE OR REPLACE FUNCTION dcat_jaro_winkler(one text, other text) RETURNS double precision
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE RETURNS NULL ON NULL INPUT AS $$
 DECLARE
-  a CONSTANT text[] := string_to_array(one, NULL);
-  b CONSTANT text[] := string_to_array(other, NULL);
-  n CONSTANT integer := cardinality(a);
-  m CONSTANT integer := cardinality(b);
+  n CONSTANT integer := length(one);
+  m CONSTANT integer := length(other);
   reach CONSTANT integer := greatest(greatest(n, m) / 2 - 1, 0);
-  taken boolean[];
-  met text[] := '{}';
+  rest text := other;  -- with a line feed, which no word has, for each letter that was met
+  met text := '';
+  letter text;
+  first integer;
+  place integer;
+  last integer := 0;
+  is_crossed boolean := false;
   number integer;
-  place integer := 0;
   moved integer := 0;
   common integer := 0;
   jaro double precision;
@@ -156,46 +158,41 @@ BEGIN
   IF n = 0 OR m = 0 THEN
     RETURN 0;
   END IF;
-  taken := array_fill(false, ARRAY[m]);
   FOR i IN 1..n LOOP
-    FOR j IN greatest(1, i - reach)..least(m, i + reach) LOOP
-      IF NOT taken[j] AND b[j] = a[i] THEN
-        taken[j] := true;
-        met := met || a[i];
-        EXIT;
-      END IF;
-    END LOOP;
+    letter := substr(one, i, 1);
+    first := greatest(1, i - reach);
+    place := strpos(substr(rest, first, i + reach - first + 1), letter);
+    IF place > 0 THEN
+      place := first + place - 1;
+      rest := overlay(rest PLACING E'\n' FROM place FOR 1);
+      met := met || letter;
+      is_crossed := is_crossed OR place < last;
+      last := place;
+    END IF;
   END LOOP;
-  number := cardinality(met);
+  number := length(met);
   IF number = 0 THEN
     RETURN 0;
   END IF;
-  FOR j IN 1..m LOOP
-    IF taken[j] THEN
-      place := place + 1;
-      IF b[j] <> met[place] THEN
-        moved := moved + 1;
+  IF is_crossed THEN
+    place := 0;
+    FOR j IN 1..m LOOP
+      IF substr(rest, j, 1) = E'\n' THEN
+        place := place + 1;
+        IF substr(other, j, 1) <> substr(met, place, 1) THEN
+          moved := moved + 1;
+        END IF;
       END IF;
-    END IF;
-  END LOOP;
+    END LOOP;
+  END IF;
   jaro := (number::double precision / n + number::double precision / m
     + (number - moved / 2.0::double precision) / number) / 3;
   FOR i IN 1..least(n, m, 4) LOOP
-    EXIT WHEN a[i] <> b[i];
+    EXIT WHEN substr(one, i, 1) <> substr(other, i, 1);
     common := i;
   END LOOP;
   RETURN jaro + common * 0.1::double precision * (1 - jaro);
 END
-$$;
-
-CREATE OR REPLACE FUNCTION dcat_word_likeness(one text, other text) RETURNS double precision
-LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURNS NULL ON NULL INPUT AS $$
-  SELECT CASE
-    WHEN one = other THEN 1::double precision
-    WHEN least(length(one), length(other)) = 1
-      THEN CASE WHEN left(one, 1) = left(other, 1) THEN 0.9::double precision ELSE 0 END
-    ELSE dcat_jaro_winkler(one, other)
-  END
 $$;
 
 -- How like two names are, 0 to 100: 100 for the same words in whatever order.
@@ -207,9 +204,15 @@ DECLARE
   a_letters CONSTANT bigint := dcat_letters(a);
   b_letters CONSTANT bigint := dcat_letters(b);
   shared CONSTANT bigint := bit_count((a_letters & b_letters)::bit(64));
-  pair record;
+  n integer := cardinality(a);
+  m integer := cardinality(b);
   met_a boolean[];
   met_b boolean[];
+  scores double precision[];
+  score double precision;
+  best double precision;
+  best_i integer;
+  best_j integer;
   longer integer;
   total double precision := 0;
   weight double precision := 0;
@@ -221,25 +224,58 @@ BEGIN
   IF a = b THEN
     RETURN 100;
   END IF;
-  IF cardinality(b) < cardinality(a) OR (cardinality(b) = cardinality(a) AND b COLLATE "C" < a COLLATE "C") THEN
-    SELECT b, a INTO a, b;
+  IF m < n OR (m = n AND b COLLATE "C" < a COLLATE "C") THEN
+    SELECT b, a, m, n INTO a, b, n, m;
   END IF;
-  met_a := array_fill(false, ARRAY[cardinality(a)]);
-  met_b := array_fill(false, ARRAY[cardinality(b)]);
-  FOR pair IN
-    SELECT dcat_word_likeness(x.word, y.word) AS score, x.place AS i, y.place AS j
-    FROM unnest(a) WITH ORDINALITY AS x(word, place), unnest(b) WITH ORDINALITY AS y(word, place)
-    ORDER BY 1 DESC, 2, 3
-  LOOP
-    IF NOT met_a[pair.i] AND NOT met_b[pair.j] THEN
-      met_a[pair.i] := true;
-      met_b[pair.j] := true;
-      longer := greatest(length(a[pair.i]), length(b[pair.j]));
-      total := total + pair.score * longer;
-      weight := weight + longer;
-    END IF;
+  met_a := array_fill(false, ARRAY[n]);
+  met_b := array_fill(false, ARRAY[m]);
+  -- Words that are the same come first, in their order, and are compared with no other.
+  FOR i IN 1..n LOOP
+    FOR j IN 1..m LOOP
+      IF a[i] = b[j] AND NOT met_b[j] THEN
+        met_a[i] := true;
+        met_b[j] := true;
+        weight := weight + length(a[i]);
+        EXIT;
+      END IF;
+    END LOOP;
   END LOOP;
-  FOR j IN 1..cardinality(b) LOOP
+  total := weight;
+  scores := array_fill(-1::double precision, ARRAY[n * m]);
+  FOR i IN 1..n LOOP
+    CONTINUE WHEN met_a[i];
+    FOR j IN 1..m LOOP
+      CONTINUE WHEN met_b[j];
+      IF least(length(a[i]), length(b[j])) > 1 THEN
+        score := dcat_jaro_winkler(a[i], b[j]);
+      ELSIF left(a[i], 1) = left(b[j], 1) THEN
+        score := 0.9;
+      ELSE
+        score := 0;
+      END IF;
+      scores[(i - 1) * m + j] := score;
+    END LOOP;
+  END LOOP;
+  FOR each IN 1..n LOOP
+    best := -1;
+    FOR i IN 1..n LOOP
+      CONTINUE WHEN met_a[i];
+      FOR j IN 1..m LOOP
+        IF scores[(i - 1) * m + j] > best AND NOT met_b[j] THEN
+          best := scores[(i - 1) * m + j];
+          best_i := i;
+          best_j := j;
+        END IF;
+      END LOOP;
+    END LOOP;
+    EXIT WHEN best < 0;
+    met_a[best_i] := true;
+    met_b[best_j] := true;
+    longer := greatest(length(a[best_i]), length(b[best_j]));
+    total := total + best * longer;
+    weight := weight + longer;
+  END LOOP;
+  FOR j IN 1..m LOOP
     IF NOT met_b[j] THEN
       over := over + length(b[j]);
     END IF;
@@ -631,7 +667,7 @@ CREATE OR REPLACE FUNCTION dcat_word_vector(words text) RETURNS tsvector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 -- Not a text: an index is made without the search path by which one would find the other function.
 RETURN CASE WHEN octet_length(words) > 2000 THEN dcat_many_words(words)
-  ELSE array_to_tsvector(string_to_array(words, ' ')) END;
+  ELSE array_to_tsvector(array_remove(string_to_array(words, ' '), '')) END;
 
 -- The question of full text: words that must all occur, or word* for any end of one.
 CREATE OR REPLACE FUNCTION dcat_asked_words(question text) RETURNS text[]
@@ -667,44 +703,29 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURNS NULL ON NULL INPUT AS $$
   FROM unnest(asked) AS u(word)
 $$;
 
--- The rows of patient that have words, as SQLite's table patient_words gives them.
-CREATE OR REPLACE FUNCTION patient_words(question text) RETURNS TABLE (rowid bigint)
+-- The rows of patient, study or series that have words, as SQLite's tables patient_words, study_words and
+-- series_words give them: a function each, so that the plan of its one question is kept.
+DO $make$
+DECLARE
+  entity text;
+BEGIN
+  FOREACH entity IN ARRAY ARRAY['patient', 'study', 'series'] LOOP
+    EXECUTE format($function$
+CREATE OR REPLACE FUNCTION %1$I(question text) RETURNS TABLE (rowid bigint)
 LANGUAGE plpgsql STABLE PARALLEL SAFE RETURNS NULL ON NULL INPUT ROWS 100 AS $$
 DECLARE
   asked CONSTANT text[] := dcat_asked_words(question);
 BEGIN
   RETURN QUERY
-  SELECT x.id FROM patient x
+  SELECT x.id FROM %2$I x
   WHERE dcat_word_vector(x.words) @@ dcat_word_question(asked)
     AND (octet_length(x.words) <= 2000 OR dcat_has_words(x.words, asked));
 END
-$$;
-
--- The rows of study that have words, as SQLite's table study_words gives them.
-CREATE OR REPLACE FUNCTION study_words(question text) RETURNS TABLE (rowid bigint)
-LANGUAGE plpgsql STABLE PARALLEL SAFE RETURNS NULL ON NULL INPUT ROWS 100 AS $$
-DECLARE
-  asked CONSTANT text[] := dcat_asked_words(question);
-BEGIN
-  RETURN QUERY
-  SELECT x.id FROM study x
-  WHERE dcat_word_vector(x.words) @@ dcat_word_question(asked)
-    AND (octet_length(x.words) <= 2000 OR dcat_has_words(x.words, asked));
+$$
+$function$, entity || '_words', entity);
+  END LOOP;
 END
-$$;
-
--- The rows of series that have words, as SQLite's table series_words gives them.
-CREATE OR REPLACE FUNCTION series_words(question text) RETURNS TABLE (rowid bigint)
-LANGUAGE plpgsql STABLE PARALLEL SAFE RETURNS NULL ON NULL INPUT ROWS 100 AS $$
-DECLARE
-  asked CONSTANT text[] := dcat_asked_words(question);
-BEGIN
-  RETURN QUERY
-  SELECT x.id FROM series x
-  WHERE dcat_word_vector(x.words) @@ dcat_word_question(asked)
-    AND (octet_length(x.words) <= 2000 OR dcat_has_words(x.words, asked));
-END
-$$;
+$make$;
 
 -- What ends a question that makes too long a row. Volatile, so that it is not called beforehand.
 CREATE OR REPLACE FUNCTION dcat_too_large() RETURNS boolean

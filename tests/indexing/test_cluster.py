@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,56 @@ def test_files_that_go_while_they_are_under_way_are_as_with_one_process(
         "cannot be read: No such file or directory"
     }
     assert health.problems(catalogue) == []
+
+
+# -- errors ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", readers.HOSTILE)
+def test_an_exception_that_is_hard_to_send_ends_the_run_with_a_sentence(
+    catalogue: Catalogue,
+    tmp_path: Path,
+    cluster: Cluster,
+    small_chunks: SmallChunks,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """Dask loses some, and the task would be waited for until Ctrl-C."""
+    small_chunks(4)
+    copies(tmp_path / name, 20)
+    index(catalogue, [tmp_path / name], Settings())
+    before = tables.dump(catalogue.path)
+    monkeypatch.setattr("catalog.indexing.cluster.read_all", readers.hostile)
+    with in_time(60), pytest.raises(ExecutorError) as caught:
+        index(catalogue, [tmp_path / name], Settings(full=True), executor=cluster)
+    said = str(caught.value)
+    kind = type(readers.HOSTILE[name]()).__name__
+    assert re.match(rf"The worker tcp://127\.0\.0\.1:\d+ failed \({kind}\b", said), said
+    assert said.endswith("; the messages of the workers may say more.")
+    assert len(said) < 1200
+    assert name == "without a text" or f"{kind}: " in said
+    assert tables.dump(catalogue.path) == before
+    assert last_run(catalogue)[0] == "failed"
+    assert health.problems(catalogue) == []
+    monkeypatch.undo()
+    small_chunks(4)
+    assert index(catalogue, [tmp_path / name], Settings(), executor=cluster).by_status == {"ok": 20}
+
+
+@contextlib.contextmanager
+def in_time(most_s: float) -> Iterator[None]:
+    """Fail if the block takes longer."""
+
+    def over(number: int, frame: object) -> None:
+        raise AssertionError(f"waited for longer than {most_s} s")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, most_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 # -- programs --------------------------------------------------------------------------------------
