@@ -37,6 +37,7 @@ the exit code of the command that it ends.
 from __future__ import annotations
 
 import errno
+from functools import partial
 
 
 class DcatError(Exception):
@@ -142,6 +143,9 @@ class ConnectionLost(CatalogueError):
         super().__init__(place, reason, is_new)
         self.place, self.reason, self.is_new = place, reason, is_new
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return partial(ConnectionLost, is_new=self.is_new), (self.place, self.reason)
+
     def __str__(self) -> str:
         if self.is_new:
             return f"The server of {self.place} cannot be reached: {self.reason}. Is it running, and are the host and the port right?"
@@ -222,6 +226,9 @@ class ArchiveError(DcatError, OSError):
     def __init__(self, message: str) -> None:
         super().__init__(errno.EIO, message)
         self.message = message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return ArchiveError, (self.message,)
 
     def __str__(self) -> str:
         return self.message

@@ -103,7 +103,7 @@ def values_of(catalogue: Catalogue, patients: bool, rows: int, timeout: float) -
     from catalog import __version__
     from catalog.auditing import audits, problems
     from catalog.database import runs
-    from catalog.database.figures import figures
+    from catalog.database.figures_reading import figures
     from catalog.reporting import Report
 
     now = datetime.now().astimezone()

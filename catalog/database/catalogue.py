@@ -27,7 +27,17 @@ KNOWN_REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 LOCKING_COMMANDS = ("index", "prune", "import")
 """The commands whose runs hold the writer's lock from beginning to end."""
 
-__all__ = ["Catalogue", "Connection", "Patience", "open_catalogue", "revision_of"]
+PLACES_WERE_FREE = "dcat_places_were_free"
+"""What says of a connection that the one before it was lost, and with it for a while the places."""
+
+__all__ = [
+    "PLACES_WERE_FREE",
+    "Catalogue",
+    "Connection",
+    "Patience",
+    "open_catalogue",
+    "revision_of",
+]
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from catalog.database import full_text
 from catalog.database.make import make_schema
 from catalog.database.moved_rows import Row, columns, row_name
 from catalog.database.sql_reading import connect_read_only
-from catalog.database.sqlite import database_sentences, engine_for, own_paths
+from catalog.database.sqlite import database_sentences, engine_for, own_paths, refuse_journals
 from catalog.errors import CatalogueBusy, CatalogueError
 
 
@@ -176,12 +176,7 @@ class SqliteFile:
             raise CatalogueError(
                 f"{self.path} is there already, and nothing is written over. Name a file that does not exist, or move this one away."
             )
-        for journal in own_paths(self.path)[1:4]:
-            if journal.exists():
-                # SQLite would put what it says into the new file.
-                raise CatalogueError(
-                    f"{journal} is there, the journal of a catalogue {self.path.name} that is gone. Name another file, or move the journal away."
-                )
+        refuse_journals(self.path)
 
     def _clear(self) -> None:
         for path in own_paths(self.partial)[:4]:

@@ -16,6 +16,9 @@ _AUTHORITY = re.compile(
 )
 _NAMES_ANOTHER_WAY = re.compile(r"[?&](?:dbname|service)=[^&]")
 _SECRET = re.compile(r"(?i)((?:password|sslpassword)=)[^&]*")
+_HOST = re.compile(r"(?:\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?")
+_NO_CODE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
+_USER = re.compile(r"(?<=[?&])user=[^&]*")
 
 
 @frozen
@@ -72,15 +75,29 @@ def located(text: str) -> Location:
 def _on_server(rest: str) -> PostgresqlUrl:
     found = _AUTHORITY.fullmatch(rest)
     if found is None or not (unquote(found["database"]) or _NAMES_ANOTHER_WAY.search(rest)):
-        shown = _SECRET.sub(r"\1***", rest.rpartition("@")[2])
         raise ConfigError(
-            f"postgresql://{shown} names no database; write postgresql://USER@HOST/DATABASE."
+            "The postgresql:// URL names no database; write postgresql://USER@HOST/DATABASE."
+        )
+    if _may_be_taken_apart_otherwise(found):
+        raise ConfigError(
+            "The postgresql:// URL has a character where it means something else. In a user, a password or a name "
+            "write @ as %40, / as %2F, : as %3A, ? as %3F, # as %23 and % as %25; or give the password in ~/.pgpass or PGPASSWORD."
         )
     user = (found["user"] or "").partition(":")[0]
     place = f"{user}@{found['host']}" if user else found["host"]
     kept = _SECRET.sub(r"\1***", found["rest"])
     name = f"postgresql://{place}/{found['database']}{kept}"
     return PostgresqlUrl(f"postgresql://{rest}", name)
+
+
+def _may_be_taken_apart_otherwise(found: re.Match[str]) -> bool:
+    """Return whether a part may belong to another: of a password that was not encoded, the end would be shown."""
+    hosts = found["host"].split(",")
+    return (
+        "@" in (found["user"] or "") + found["database"] + _USER.sub("", found["rest"])
+        or not all(map(_HOST.fullmatch, hosts))
+        or _NO_CODE.search(found[0]) is not None
+    )
 
 
 def name_of(location: Location) -> str:

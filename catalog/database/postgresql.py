@@ -25,8 +25,15 @@ from sqlalchemy.pool import QueuePool
 
 from catalog.database import postgresql_errors as errors
 from catalog.database import postgresql_locks as locks
-from catalog.database.catalogue import Catalogue, Patience, check_revision, do_nothing
+from catalog.database.catalogue import (
+    PLACES_WERE_FREE,
+    Catalogue,
+    Patience,
+    check_revision,
+    do_nothing,
+)
 from catalog.database.location import PostgresqlUrl
+from catalog.database.models import metadata
 from catalog.database.models import run as run_table
 from catalog.database.places import ALL, Lock, locks_for
 from catalog.database.postgresql_driver import connect, psycopg
@@ -186,6 +193,7 @@ class PostgresqlCatalogue(Catalogue):
             with self._mutex:
                 self._depth -= 1
                 if not self._depth:
+                    self._give_back()
                     self._drop_session()
                     self._places.clear()
                     self._runs.clear()
@@ -203,6 +211,12 @@ class PostgresqlCatalogue(Catalogue):
                 raise
         return self._session
 
+    def _give_back(self) -> None:
+        """Give the locks back now: the server notices some time later that a connection has ended."""
+        if self._session is not None and not is_lost(self._session):
+            with suppress(DBAPIError, InvalidRequestError, psycopg().Error), self._session.begin():
+                locks.give_back(self._session)
+
     def _drop_session(self) -> None:
         connection, self._session = self._session, None
         if connection is not None:
@@ -219,6 +233,7 @@ class PostgresqlCatalogue(Catalogue):
         while True:
             with connection.begin():
                 if locks.took(connection, self._places, self._runs):
+                    connection.info[PLACES_WERE_FREE] = True
                     return
                 holder = locks.holder_of(connection, self._places)
             if time.monotonic() - began_s > max(RETRY_S / 2, self.patience.timeout_s):
@@ -305,6 +320,8 @@ class PostgresqlCatalogue(Catalogue):
             for name in connection.execute(_INVALID).scalars()
         ]
         for table, sequence in connection.execute(_SEQUENCES).all():
+            if sequence is None or table not in metadata.tables:
+                continue  # it is another program's
             query = text(
                 f"SELECT (SELECT max(id) FROM {table}) > (SELECT last_value FROM {sequence})"
             )

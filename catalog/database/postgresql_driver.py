@@ -66,9 +66,9 @@ def connect(
     try:
         given = module.conninfo.conninfo_to_dict(location.url)
     except module.ProgrammingError as exc:
-        raise CatalogueError(
-            f"{location.name} is no URL of PostgreSQL: {errors.plain(exc)}."
-        ) from exc
+        # It quotes what it does not understand; that may be of a password.
+        reason = errors.plain(exc) if location.name == location.url else "libpq cannot read it"
+        raise CatalogueError(f"{location.name} is no URL of PostgreSQL: {reason}.") from exc
     given.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
     given.setdefault("application_name", "dcat")
     given["client_encoding"] = "UTF8"

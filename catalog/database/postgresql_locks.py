@@ -35,6 +35,7 @@ _GIVE_BACK = text(
     "SELECT CASE WHEN w.shared THEN pg_advisory_unlock_shared(w.key) "
     f"ELSE pg_advisory_unlock(w.key) END FROM {_GIVEN}"
 )
+_GIVE_BACK_ALL = text("SELECT pg_advisory_unlock_all()")
 _HOLDERS = text(
     f"SELECT DISTINCT l.pid FROM pg_locks l JOIN {_GIVEN} "
     "ON CAST(l.classid AS BIGINT) = ((w.key >> 32) & 4294967295) "
@@ -79,6 +80,11 @@ def took(connection: Connection, places: Collection[Lock], runs: Collection[int]
     for run_ref in runs:
         claim(connection, run_ref)
     return True
+
+
+def give_back(connection: Connection) -> None:
+    """Give back all locks of the connection's session."""
+    connection.execute(_GIVE_BACK_ALL)
 
 
 def _arrays(locks: Collection[Lock]) -> dict[str, list[Any]]:

@@ -68,7 +68,12 @@ def _start(catalogue: Catalogue, command: str, arguments: str) -> int:
     except (KeyError, OSError):  # a container's user may have no name
         login = str(os.getuid()) if hasattr(os, "getuid") else ""
 
+    made: list[int] = []
+
     def begin(connection: Connection) -> int:
+        for ref in made:  # of attempts after which the connection was lost
+            if connection.execute(select(run.c.id).where(run.c.id == ref)).first() is not None:
+                return ref  # it had arrived, and the session has claimed it again
         result = connection.execute(
             insert(run)
             .returning(run.c.id)
@@ -83,6 +88,7 @@ def _start(catalogue: Catalogue, command: str, arguments: str) -> int:
             )
         )
         ref = int(result.scalar_one())
+        made.append(ref)
         catalogue.claim(connection, ref)
         return ref
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -50,6 +51,7 @@ class SqliteCatalogue(Catalogue):
         self.engine = engine
         self.patience = Patience()
         self.own_paths = own_paths(path)
+        self._lock_path = lock_path(path)
         self._reading = _engine(lambda: connect_read_only(path, BUSY_TIMEOUT_MS), QueuePool)
 
     def close(self) -> None:
@@ -79,11 +81,10 @@ class SqliteCatalogue(Catalogue):
         The lock is a transaction on a small database beside the catalogue, because every platform
         on which SQLite works releases it when its owner dies.
         """
-        lock_path = self.path.with_name(self.path.name + "-lock")
         try:
-            lock = sqlite3.connect(lock_path, timeout=0, isolation_level=None)
+            lock = sqlite3.connect(self._lock_path, timeout=0, isolation_level=None)
         except sqlite3.Error as exc:
-            raise CatalogueError(f"The lock {lock_path} cannot be opened: {exc}.") from exc
+            raise CatalogueError(f"The lock {self._lock_path} cannot be opened: {exc}.") from exc
         try:
             self._take(lock)
             yield
@@ -128,11 +129,10 @@ class SqliteCatalogue(Catalogue):
 
     def is_being_written(self) -> bool:
         """Return whether a process holds the writer's lock; the answer may be old at once."""
-        lock_path = self.path.with_name(self.path.name + "-lock")
-        if not lock_path.exists():
+        if not self._lock_path.exists():
             return False
         try:
-            with closing(_open_lock(lock_path)) as lock:
+            with closing(_open_lock(self._lock_path)) as lock:
                 lock.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.OperationalError as exc:
             if "locked" in str(exc):
@@ -194,11 +194,35 @@ def database_sentences(path: Path) -> Iterator[None]:
         raise CatalogueError(f"The catalogue {path} cannot be used: {exc.orig}.") from exc
 
 
+def lock_path(path: Path) -> Path:
+    """Return the file that is locked for the catalogue in `path`, by whatever name that is called."""
+    real = Path(os.path.realpath(path))
+    return real.with_name(f"{real.name}-lock")
+
+
 def own_paths(path: Path) -> tuple[Path, ...]:
     """Return the files of a catalogue, there or not: the database, its journals, and the lock's."""
+    path = Path(os.path.realpath(path))  # beside which SQLite has its journals
     journals = ("", "-wal", "-shm", "-journal")
     names = [f"{path.name}{lock}{suffix}" for lock in ("", "-lock") for suffix in journals]
     return tuple(path.with_name(name) for name in names)
+
+
+def refuse_journals(path: Path) -> None:
+    """Refuse to make a catalogue in the file `path` if the journals of one that is gone lie beside it.
+
+    SQLite would put what they say into the new file.
+
+    Raises
+    ------
+    CatalogueError
+        If there is one.
+    """
+    for journal in own_paths(path)[1:4]:
+        if journal.exists() and journal.stat().st_size:
+            raise CatalogueError(
+                f"{journal} is there, the journal of a catalogue {path.name} that is gone. Name another file, or move the journal away."
+            )
 
 
 def _leave_one_file(path: Path) -> None:

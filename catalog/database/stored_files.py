@@ -173,46 +173,37 @@ def known_by_id(connection: Connection, ids: Sequence[int]) -> list[KnownFile]:
     return sorted(found, key=lambda known: known.path)
 
 
-def recognise_moved(connection: Connection, first_seen_after: int, run_ref: int) -> set[int]:
-    """Join rows of missing files with rows of the same files under a new name.
+def recognise_moved(connection: Connection, first_seen_after: int) -> list[tuple[int, int]]:
+    """Return (id of a missing file, id of the same file under a new name), each id once.
 
     A missing file has moved if, since the last complete run, a file of the same size has appeared
-    that has the same digest; or, where one of the two has no digest, holds the same instance. Its
-    row, with its history, takes the new path; the new row goes. Several candidates are paired in
-    order of path.
+    that has the same digest; or, where one of the two has no digest, holds the same instance.
+    Several candidates are paired in order of path.
 
     Parameters
     ----------
     first_seen_after:
         The id of the last complete run; only files first seen later can be the result of a move.
-
-    Returns
-    -------
-    The ids of the files that have moved.
     """
     old, new = m.file.alias("old"), m.file.alias("new")
-    pairs: list[Any] = []
+    found: list[tuple[int, int]] = []
     if connection.execute(
         select(exists().where(_IS_MISSING, m.file.c.digest.is_not(None)))
     ).scalar():
         # There is no index for this join; it is not made where nobody computes digests.
-        pairs += _pairs(connection, old, new, new.c.digest == old.c.digest, first_seen_after)
+        found += _pairs(connection, old, new, new.c.digest == old.c.digest, first_seen_after)
     lacks_digest = or_(new.c.digest.is_(None), old.c.digest.is_(None))
     same_instance = and_(new.c.instance_ref == old.c.instance_ref, lacks_digest)
-    pairs += _pairs(connection, old, new, same_instance, first_seen_after)
+    found += _pairs(connection, old, new, same_instance, first_seen_after)
     moved: set[int] = set()
     taken: set[int] = set()
-    former = {pair.old_instance_ref for pair in pairs if pair.old_instance_ref is not None}
-    touched = former | {pair.instance_ref for pair in pairs if pair.instance_ref is not None}
-    with totals.kept(connection, touched):
-        for pair in pairs:
-            if pair.old_id not in moved and pair.id not in taken:
-                taken.add(pair.id)
-                moved.add(pair.old_id)
-                _take_over(connection, pair, run_ref)
-    settle_owners(connection, touched)
-    remove_unclaimed(connection, former)
-    return moved
+    pairs = []
+    for pair in found:
+        if pair[0] not in moved and pair[1] not in taken:
+            moved.add(pair[0])
+            taken.add(pair[1])
+            pairs.append(pair)
+    return pairs
 
 
 _IS_MISSING = m.file.c.status == Status.MISSING.value
@@ -220,16 +211,10 @@ _IS_MISSING = m.file.c.status == Status.MISSING.value
 
 def _pairs(
     connection: Connection, old: Any, new: Any, is_same: ColumnElement[bool], first_seen_after: int
-) -> Sequence[Any]:
-    """Return the rows of new files, each with what is needed of a missing one that it may be."""
-    return connection.execute(
-        select(
-            old.c.id.label("old_id"),
-            old.c.instance_ref.label("old_instance_ref"),
-            old.c.mtime_ns.label("old_mtime_ns"),
-            old.c.digest.label("old_digest"),
-            new,
-        )
+) -> list[tuple[int, int]]:
+    """Return the ids of missing files, each with that of a new file that it may be."""
+    rows = connection.execute(
+        select(old.c.id, new.c.id)
         .join_from(old, new, and_(is_same, new.c.size_bytes == old.c.size_bytes))
         .where(
             old.c.status == Status.MISSING.value,
@@ -238,22 +223,79 @@ def _pairs(
             new.c.size_bytes > 0,  # empty files are all alike
         )
         .order_by(old.c.root_ref, old.c.path, new.c.root_ref, new.c.path)
-    ).all()
-
-
-def _take_over(connection: Connection, pair: Any, run_ref: int) -> None:
-    """Give the old row the new row's place and what its file states; remove the new row."""
-    for table in (m.discrepancy, m.finding):
-        connection.execute(delete(table).where(table.c.file_ref == pair.old_id))
-        connection.execute(
-            update(table).where(table.c.file_ref == pair.id).values(file_ref=pair.old_id)
-        )
-    connection.execute(delete(m.file).where(m.file.c.id == pair.id))
-    values = {
-        c.name: pair._mapping[c.name] for c in m.file.c if c.name not in ("id", "first_run_ref")
-    }
-    if pair.digest is None and pair.mtime_ns == pair.old_mtime_ns:
-        values["digest"] = pair.old_digest  # as for a file that stayed where it was
-    connection.execute(
-        update(m.file).where(m.file.c.id == pair.old_id).values(values | {"last_run_ref": run_ref})
     )
+    return [(old_id, new_id) for old_id, new_id in rows]
+
+
+def join_moved(connection: Connection, pairs: Sequence[tuple[int, int]], run_ref: int) -> set[int]:
+    """Join rows of missing files with rows of the same files under a new name; return the ids joined.
+
+    The row of the missing file, with its history, takes the new path; the new row goes. Pairs that
+    another writer has changed since `recognise_moved` are left alone.
+    """
+    rows = {row.id: row for row in _rows(connection, [ref for pair in pairs for ref in pair])}
+    still = [
+        (rows[old_id], rows[new_id])
+        for old_id, new_id in pairs
+        if old_id in rows and new_id in rows and _is_moved(rows[old_id], rows[new_id])
+    ]
+    former = {old.instance_ref for old, _ in still if old.instance_ref is not None}
+    touched = former | {new.instance_ref for _, new in still if new.instance_ref is not None}
+    with totals.kept(connection, touched):
+        _take_over(connection, still, run_ref)
+    settle_owners(connection, touched)
+    remove_unclaimed(connection, former)
+    return {old.id for old, _ in still}
+
+
+def _rows(connection: Connection, ids: Sequence[int]) -> Iterator[Any]:
+    for chunk in in_chunks(ids):
+        yield from connection.execute(select(m.file).where(m.file.c.id.in_(chunk)))
+
+
+def _is_moved(old: Any, new: Any) -> bool:
+    """Return whether a missing file and another are still the same."""
+    if (
+        old.status != Status.MISSING.value
+        or new.status == Status.MISSING.value
+        or old.size_bytes != new.size_bytes
+    ):
+        return False
+    if old.digest is not None and new.digest is not None:
+        return bool(old.digest == new.digest)
+    return old.instance_ref is not None and bool(old.instance_ref == new.instance_ref)
+
+
+def _take_over(connection: Connection, pairs: Sequence[tuple[Any, Any]], run_ref: int) -> None:
+    """Give the old rows the new rows' places and what their files state; remove the new rows."""
+    old_of = {new.id: old.id for old, new in pairs}
+    for table in (m.discrepancy, m.finding):
+        for chunk in in_chunks(old_of.values()):
+            connection.execute(delete(table).where(table.c.file_ref.in_(chunk)))
+        stated: list[int] = []
+        for chunk in in_chunks(old_of):
+            query = select(table.c.file_ref).where(table.c.file_ref.in_(chunk)).distinct()
+            stated += connection.execute(query).scalars()
+        if stated:
+            connection.execute(
+                update(table)
+                .where(table.c.file_ref == bindparam("new_id"))
+                .values(file_ref=bindparam("old_id")),
+                [{"new_id": ref, "old_id": old_of[ref]} for ref in stated],
+            )
+    for chunk in in_chunks(old_of):
+        connection.execute(delete(m.file).where(m.file.c.id.in_(chunk)))
+    names = [c.name for c in m.file.c if c.name not in ("id", "first_run_ref")]
+    changes = []
+    for old, new in pairs:
+        values = {name: new._mapping[name] for name in names} | {"last_run_ref": run_ref}
+        if new.digest is None and new.mtime_ns == old.mtime_ns:
+            values["digest"] = old.digest  # as for a file that stayed where it was
+        changes.append(values | {"old_id": old.id})
+    if changes:
+        connection.execute(
+            update(m.file)
+            .where(m.file.c.id == bindparam("old_id"))
+            .values({name: bindparam(name) for name in names}),
+            changes,
+        )

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, and_, bindparam, case, delete, func, insert, 
 from catalog.database import file_paths, totals
 from catalog.database import models as m
 from catalog.database.arrivals import Arrival, Standing, store_arrivals
+from catalog.database.catalogue import PLACES_WERE_FREE
 from catalog.database.insertion import next_free_id
 from catalog.database.owners import chains
 from catalog.database.placing import EntityRows, Placed
@@ -60,6 +61,12 @@ _NEXT_DIGEST = case(
     else_=bindparam("digest"),
 )
 """The digest of a file that was read again: without a new one the old stays, if size and time did."""
+
+_NEXT_PROOF = case(
+    (m.file.c.verified_run_ref < bindparam("last_run_ref"), m.file.c.verified_run_ref),
+)
+"""The verification that a file keeps which is read again: of a later one than this run nobody knows
+whether it was before, so it proves nothing."""
 
 
 class RowWriter:
@@ -112,11 +119,13 @@ class RowWriter:
         Parameters
         ----------
         may_have_rows:
-            Those paths of the readings that may have a row; `None` if any of them may.
+            Those paths of the readings that may have a row; `None` if any of them may. So they
+            all may, too, once another could write at the same place (`PLACES_WERE_FREE`).
         """
         self._make_room(connection)
-        paths = [r.file.path for r in readings] if may_have_rows is None else may_have_rows
-        known = self._known_files(connection, root_ref, paths)
+        if may_have_rows is None or connection.info.get(PLACES_WERE_FREE):
+            may_have_rows = [r.file.path for r in readings]
+        known = self._known_files(connection, root_ref, may_have_rows)
         readings = self._store_arrivals(connection, root_ref, readings, known)
         if not readings:
             return
@@ -165,7 +174,10 @@ class RowWriter:
             connection.execute(
                 update(m.file)
                 .where(m.file.c.id == bindparam("file_id"))
-                .values({name: bindparam(name) for name in columns} | {"digest": _NEXT_DIGEST}),
+                .values(
+                    {name: bindparam(name) for name in columns}
+                    | {"digest": _NEXT_DIGEST, "verified_run_ref": _NEXT_PROOF}
+                ),
                 changed_files,
             )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 
 from catalog.database import roots, runs, stored_files
@@ -100,17 +100,31 @@ def index_changes(
         As `index` does.
     """
 
-    found = catalogue.ask(lambda connection: [roots.place_of(connection, path) for path in paths])
-    places = [place for place in found if place and _matters(catalogue, place, settings, unsettled)]
+    places = {
+        path: place
+        for path, place in _known_places(catalogue, paths).items()
+        if _matters(catalogue, place, settings, unsettled)
+    }
     if not places:
         return None
 
     def work(journey: OneRun) -> None:
         journey.take_changes_only(unsettled)
-        journey.run(_outermost(places), None)
+        # Until it was this run's turn another may have made a folder above these the root.
+        journey.run(_outermost(_known_places(catalogue, places).values()), None)
 
     means = Means(settings, listener, stop or Stop(), executor)
-    return _recorded(catalogue, means, arguments, work, None, {place.root_path for place in places})
+    held = {place.root_path for place in places.values()}
+    return _recorded(catalogue, means, arguments, work, None, held)
+
+
+def _known_places(catalogue: Catalogue, paths: Iterable[str]) -> dict[str, roots.Place]:
+    """Return where absolute paths lie, of those that lie below known roots."""
+
+    def find(connection: Connection) -> dict[str, roots.Place | None]:
+        return {path: roots.place_of(connection, path) for path in paths}
+
+    return {path: place for path, place in catalogue.ask(find).items() if place is not None}
 
 
 def _matters(
@@ -180,7 +194,7 @@ def _in_folder_order(place: roots.Place) -> tuple[int, list[str]]:
     return place.root_ref, place.below.split("/") if place.below else []
 
 
-def _outermost(places: Collection[roots.Place]) -> list[roots.Place]:
+def _outermost(places: Iterable[roots.Place]) -> list[roots.Place]:
     """Return those of `places` that lie within no other, in order of their folders."""
     outer: list[roots.Place] = []
     for place in sorted(set(places), key=_in_folder_order):

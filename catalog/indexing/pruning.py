@@ -14,7 +14,7 @@ from catalog.database.catalogue import Catalogue, Connection
 from catalog.database.pruning import MissingFile, Toll, Which
 from catalog.database.roots import Place
 from catalog.entities import Status
-from catalog.errors import BucketMissing, PathError, StorageError
+from catalog.errors import BucketMissing, CatalogueError, PathError, StorageError
 from catalog.events import Finished, Listener, Progress, Started, ignore
 from catalog.files.opening import Opener, Source
 from catalog.files.paths import from_text, split_member
@@ -30,6 +30,11 @@ BATCH_FILES = 1000
 STAGE = "Pruning"
 
 
+def path_of(place: Place) -> str:
+    """Return a place as an absolute path in text form, or a URL."""
+    return f"{place.root_path.rstrip('/')}/{place.below}".rstrip("/") or "/"
+
+
 @frozen
 class Suspicion:
     """A folder whose files may be out of sight rather than gone.
@@ -43,7 +48,7 @@ class Suspicion:
     @property
     def path(self) -> str:
         """The folder, as an absolute path in text form."""
-        return f"{self.place.root_path.rstrip('/')}/{self.place.below}".rstrip("/") or "/"
+        return path_of(self.place)
 
 
 @frozen
@@ -136,6 +141,8 @@ def prune(
     ------
     CatalogueBusy
         If another process is writing, and does not end in time.
+    CatalogueError
+        If the roots are others than when the plan was made; then nothing was pruned.
     Interrupted
         After Ctrl-C, when the batch that was under way is finished.
     """
@@ -146,6 +153,7 @@ def prune(
         archives = stack.enter_context(Opener())
         with heeded.opened():
             stack.enter_context(catalogue.writer_lock(_held(agreed)))
+        _check_places(catalogue, agreed)
         catalogue.mark_dead_runs()
         with runs.recorded(catalogue, "prune", arguments) as run:
             run.counts = lambda: {**pruning.added(done)._asdict(), "there": there}
@@ -175,8 +183,17 @@ def _delete(ids: Sequence[int], connection: Connection) -> Toll:
 
 def _held(agreed: Plan) -> set[str]:
     """Return the folders to hold: those that are pruned, and roots that may go."""
-    places = {*agreed.which.places, *agreed.which.deserted}
-    return {f"{place.root_path.rstrip('/')}/{place.below}".rstrip("/") for place in places}
+    return {path_of(place) for place in (*agreed.which.places, *agreed.which.deserted)}
+
+
+def _check_places(catalogue: Catalogue, agreed: Plan) -> None:
+    """Refuse a plan for places that are others by now: their files would be other files."""
+    with catalogue.read() as connection:
+        for place in (*agreed.which.places, *agreed.which.deserted):
+            if roots.place_of(connection, path_of(place)) != place:
+                raise CatalogueError(
+                    f"What the catalogue knows of {path_of(place)} was rearranged by another dcat since it was asked. Nothing was pruned; run the command again."
+                )
 
 
 def _places(catalogue: Catalogue, paths: Sequence[Where]) -> list[Place]:

@@ -205,7 +205,9 @@ class _Watch:
             self._notice("catalogue-busy", f"{exc}")
             self._next_walk_s = now_s + RETRY_S
         except PathError as exc:
-            self._notice("folder-gone", f"{exc}")  # and so the identities differ
+            self._notice("folder-gone", f"{exc}")
+            # If it is gone its identity differs, and this begins anew; it may be there and refuse.
+            self._next_walk_s = now_s + RETRY_S
         except KeyboardInterrupt:
             self.watched.was_cut_short = True
             raise

@@ -123,7 +123,7 @@ def test_closed_standard_streams_are_no_obstacle(tmp_path: Path, closed: str) ->
     assert done.returncode == 0
     with closing(sqlite3.connect(tmp_path / "c.db")) as raw:
         assert raw.execute("SELECT count(*) FROM instance").fetchone() == (2,)
-        assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert main(["db", "check", "--db", str(tmp_path / "c.db")]) == 0
 
 
 def test_facts_about_files_are_asked_for_in_sql(dcat: Dcat, db: Path) -> None:
@@ -145,3 +145,20 @@ def test_an_attribute_that_is_not_kept_is_no_slip_of_another(dcat: Dcat, db: Pat
 def test_a_value_without_a_name(dcat: Dcat, db: Path) -> None:
     said = dcat("find", "-k", "=x", "--db", db)
     assert (said.code, said.err) == (2, "dcat: '' names no attribute. Write KEYWORD=VALUE, such as Modality=CT.\n")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        (["--db", "postgresql://me:s3cret@host/dcat?sslmode=require"], "--db 'postgresql://me@host/dcat?sslmode=require'"),
+        (["--db=postgres://me:s3cret@host/dcat"], "--db=postgresql://me@host/dcat"),
+        (["--db", "POSTGRESQL://host/dcat?password=s3cret"], "--db 'postgresql://host/dcat?password=***'"),
+        (["--db", "postgresql://me:s3/cret@host/dcat"], "--db postgresql://..."),
+        (["s3://bucket/a", "x=y"], "s3://bucket/a x=y"),
+    ],
+)  # fmt: skip
+def test_the_line_that_is_kept_holds_no_password(typed: list[str], kept: str) -> None:
+    from catalog.cli import typed_line
+
+    typed_line.remember(["index", *typed])
+    assert typed_line.typed() == f"index {kept}"

@@ -10,7 +10,7 @@ import pytest
 
 from catalog.database.catalogue import Catalogue, open_catalogue
 from catalog.database.location import located
-from tests import behind, postgres
+from tests import postgres
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def lasting_catalogue(
     backend: str, empty_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Catalogue]:
     """An empty catalogue that the tests of a module share, on each database one."""
-    if backend == "postgresql" and not behind.is_on():
+    if backend == "postgresql":
         url = postgres.take_catalogue()
         with open_catalogue(located(url)) as catalogue:
             yield catalogue

@@ -7,7 +7,9 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import pytest
 from sqlalchemy import insert, select, text
 
 from catalog.database import catalogue as opening
-from catalog.database import health, migrate, models, runs, sqlite
+from catalog.database import health, make, migrate, models, runs, sqlite
 from catalog.database.catalogue import Catalogue, open_catalogue
 from catalog.errors import (
     CatalogueBusy,
@@ -53,14 +55,90 @@ def test_reading_never_makes_a_catalogue(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.sqlite
 def test_made_on_request_with_its_folder(tmp_path: Path) -> None:
     with open_catalogue(tmp_path / "new folder" / "a #1?.db", create=True) as made:
         assert health.problems(made) == []
         assert set(health.counts(made).values()) == {0}
     names = {p.name for p in (tmp_path / "new folder").iterdir()}
-    assert names <= {"a #1?.db", "a #1?.db-wal", "a #1?.db-shm"}
+    assert names <= {f"a #1?.db{end}" for end in ("", "-wal", "-shm", "-lock")}
 
 
+@pytest.mark.sqlite
+def test_two_that_make_the_catalogue_at_once_make_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = make._make_schema
+
+    def slowly(path: Path) -> None:
+        schema(path)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(make, "_make_schema", slowly)
+    place = tmp_path / "new.db"
+
+    def begin(number: int) -> None:
+        with open_catalogue(place, create=True) as mine, mine.write() as connection:
+            connection.execute(insert(models.root).values(path=f"/{number}"))
+
+    with ThreadPoolExecutor(4) as pool:
+        for begun in [pool.submit(begin, number) for number in range(4)]:
+            begun.result()
+    with open_catalogue(place) as catalogue, catalogue.read() as connection:
+        paths = connection.execute(select(models.root.c.path)).scalars().all()
+    assert sorted(paths) == ["/0", "/1", "/2", "/3"]
+    assert {each.name for each in tmp_path.iterdir()} == {"new.db", "new.db-lock"}
+
+
+@pytest.mark.sqlite
+def test_a_catalogue_by_two_names_has_one_lock(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "c.db"
+    link.symlink_to(path)
+    with open_catalogue(path) as one, open_catalogue(link) as other:
+        assert other.name == str(link)
+        assert other.own_paths == one.own_paths  # or it would index its own journal
+        with one.writer_lock():
+            assert other.is_being_written()
+            with pytest.raises(CatalogueBusy), other.writer_lock():
+                pass
+        with other.writer_lock(), pytest.raises(CatalogueBusy), one.writer_lock():
+            pass
+    assert os.listdir(link.parent) == ["c.db"]
+
+
+@pytest.mark.sqlite
+def test_the_journal_of_a_catalogue_that_is_gone_does_not_get_into_a_new_one(
+    path: Path, tmp_path: Path
+) -> None:
+    """SQLite would put what it says into any file of that name."""
+    journal = path.with_name(f"{path.name}-wal")
+    with open_catalogue(path) as catalogue:
+        with catalogue.write() as connection:
+            connection.execute(insert(models.root).values(path="/old"))
+        kept = journal.read_bytes()
+    path.unlink()
+    journal.write_bytes(kept)
+    with pytest.raises(CatalogueError, match=r"-wal is there, the journal of a catalogue"):
+        open_catalogue(path, create=True)
+    assert journal.read_bytes() == kept
+    assert not path.exists()
+    journal.write_bytes(b"")
+    with open_catalogue(path, create=True) as catalogue:
+        assert health.problems(catalogue) == []
+
+
+@pytest.mark.sqlite
+def test_a_link_to_a_file_that_is_not_there_stays_a_link(tmp_path: Path) -> None:
+    """As to a volume that is not mounted."""
+    link = tmp_path / "c.db"
+    link.symlink_to(tmp_path / "volume" / "real.db")
+    open_catalogue(link, create=True).close()
+    assert link.is_symlink()
+    assert (tmp_path / "volume" / "real.db").exists()
+
+
+@pytest.mark.sqlite
 @pytest.mark.parametrize("journal", ["wal", "delete"])
 def test_the_journal_is_as_asked(tmp_path: Path, journal: str) -> None:
     open_catalogue(tmp_path / "a.db", create=True, journal=journal).close()
@@ -68,6 +146,7 @@ def test_the_journal_is_as_asked(tmp_path: Path, journal: str) -> None:
         assert raw.execute("PRAGMA journal_mode").fetchone() == (journal,)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("create", [False, True])
 @pytest.mark.parametrize("kind", ["text", "empty", "foreign", "folder", "half", "no revision"])
 def test_what_is_no_catalogue_is_left_alone(
@@ -98,12 +177,14 @@ def test_what_is_no_catalogue_is_left_alone(
     assert before is None or other.read_bytes() == before
 
 
+@pytest.mark.sqlite
 def test_a_place_below_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CatalogueError):
         open_catalogue(tmp_path / "file" / "a.db", create=True)
 
 
+@pytest.mark.sqlite
 def test_newer_and_older_revisions(path: Path) -> None:
     set_revision(path, "9999")
     with pytest.raises(SchemaTooNew, match="9999"):
@@ -187,6 +268,7 @@ def small_medium(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", folder], check=True)
 
 
+@pytest.mark.sqlite
 def test_a_full_disk_is_said_to_be_and_loses_nothing(small_medium: Path, empty_file: Path) -> None:
     path = Path(shutil.copy(empty_file, small_medium / "a.db"))
     with open_catalogue(path) as full:

@@ -241,6 +241,16 @@ def test_a_process_does_not_wait_for_itself(new_place: NewPlace) -> None:
         assert not catalogue.is_being_written()
 
 
+def test_places_are_free_as_soon_as_they_are_given_back(new_place: NewPlace) -> None:
+    """Or the next command in a script would find the one before it at work."""
+    with opened(new_place()) as catalogue, catalogue.read() as busy:
+        pids = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+        for _ in range(40):
+            with catalogue.writer_lock(["/a"]):
+                assert busy.exec_driver_sql(pids).scalar_one() > 0
+            assert busy.exec_driver_sql(pids).scalar_one() == 0
+
+
 # -- memory ----------------------------------------------------------------------------------------
 
 
@@ -343,6 +353,61 @@ def test_an_answer_lost_after_the_commit_stores_nothing_twice(
         monkeypatch.undo()
         assert seen > 6
         assert health.problems(catalogue) == []
+    assert tables.dump(place) == expected
+
+
+def test_a_run_whose_beginning_was_stored_and_not_answered_is_one_run(
+    new_place: NewPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    commit = psycopg.Connection.commit
+    seen = 0
+
+    def lost(self: Any) -> None:
+        nonlocal seen
+        commit(self)
+        if not self.read_only and not self.autocommit:
+            seen += 1
+            if seen == 1:
+                postgres.execute(f"SELECT pg_terminate_backend({self.info.backend_pid}, 5000)")
+                self.execute("SELECT 1")
+
+    with opened(new_place()) as catalogue:
+        catalogue.patience = Patience(30)
+        monkeypatch.setattr(psycopg.Connection, "commit", lost)
+        with runs.recorded(catalogue, "verify", "") as run:
+            assert seen > 1
+            assert catalogue.at_work() == {run.ref}
+        monkeypatch.undo()
+        assert [(each.ref, each.outcome) for each in runs.listed(catalogue)] == [(run.ref, Outcome.DONE)]  # fmt: skip
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_files_that_another_stored_while_the_connection_was_lost(
+    new_place: NewPlace, archives: list[Path], expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who loses the connection loses the place too, and another may have indexed it meanwhile."""
+    place = new_place()
+    flush = one_run.OneRun._flush
+    lost: list[int] = []
+
+    def late(self: one_run.OneRun) -> None:
+        if self._batch and self.catalogue is catalogue and not lost:
+            session: Any = catalogue._session
+            lost.append(self.run_ref)
+            pid = session.connection.driver_connection.info.backend_pid
+            postgres.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
+            index(other, archives[:1], Settings())
+        flush(self)
+
+    with opened(place) as catalogue, opened(place) as other:
+        monkeypatch.setattr(one_run.OneRun, "_flush", late)
+        counts = index(catalogue, archives[:1], Settings())
+        assert lost == [1]
+        assert counts.files == 81
+        assert health.problems(catalogue) == []
+        assert {run.outcome for run in runs.listed(catalogue)} == {Outcome.DONE}
     assert tables.dump(place) == expected
 
 

@@ -319,7 +319,7 @@ def test_a_database_that_is_not_there_is_asked_for(indexed: Path, urls: Callable
         (["{text}", "{target}"], 1, "is not a dcat catalogue"),
         (["mysql://host/x", "{target}"], 1, "mysql:// is no database that this version of dcat can use"),
         (["{source}", "mysql://host/x"], 1, "mysql:// is no database that this version of dcat can use"),
-        (["{source}", "postgresql://me:secret@host"], 1, "postgresql://host names no database"),
+        (["{source}", "postgresql://me:secret@host"], 1, "The postgresql:// URL names no database"),
         (["{source}", "postgresql://me:secret@127.0.0.1:1/x"], 1, "127.0.0.1:1/x"),
         (["{source}", "{source}"], 1, "is there already, and nothing is written over"),
         (["{source}", "{text}/t.db"], 1, "cannot be made"),

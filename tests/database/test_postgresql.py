@@ -27,7 +27,7 @@ from catalog.errors import (
     SchemaTooNew,
     SchemaTooOld,
 )
-from tests import postgres, tables
+from tests import builders, postgres, tables
 from tests.database.stating import reading, stated, store
 
 pytestmark = pytest.mark.skipif(not postgres.is_available(), reason="needs a PostgreSQL server")
@@ -85,6 +85,60 @@ def test_what_names_no_database(typed: str) -> None:
     with pytest.raises(ConfigError, match=r"postgresql://USER@HOST/DATABASE") as caught:
         located(typed)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "postgresql://me:s3/cret@host/dcat",
+        "postgresql://me:123/s3cret@host/dcat",
+        "postgresql://me:s3/c?ret@host/dcat",
+        "postgresql://me:123/s?3cret@host/dcat",
+        "postgresql://me:s3#cret@host/dcat",
+        "postgresql://me:s3?cret@host/dcat",
+        "postgresql://me:p@s3cret@host/dcat",
+        "postgresql://me:s3cret%zz@host/dcat",
+        "postgresql://me:s3cret%00@host/dcat",
+        "postgresql://me:s3cret",
+        "postgresql://me:s3cret/dcat",
+        "postgresql://host/dcat?password=s3%zzcret",
+        "postgresql://host/dcat?user=me&password=s3@cret",
+    ],
+)
+def test_a_password_that_was_not_encoded_is_refused_and_not_shown(typed: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        located(typed)
+    said = str(caught.value)
+    assert "s3" not in said
+    assert "cret" not in said
+    assert "%40" in said or "postgresql://USER@HOST/DATABASE" in said
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "postgresql://me@one:5432,two/dcat?target_session_attrs=read-write",
+        "postgresql://me@[::1]:5432/dcat",
+        "postgresql://%2Fvar%2Frun%2Fpostgresql/dcat",
+        "postgresql://server/dcat?user=me@realm&sslmode=require",
+        "postgresql://me%40realm@server/dcat",
+    ],
+)
+def test_urls_that_libpq_knows_are_taken(typed: str) -> None:
+    from psycopg.conninfo import conninfo_to_dict
+
+    location = located(typed)
+    assert isinstance(location, PostgresqlUrl)
+    assert conninfo_to_dict(location.url)
+
+
+def test_what_the_driver_says_of_a_url_does_not_show_its_password() -> None:
+    for url in ("postgresql://me:s3cret@host/dcat?nothing=1", "postgresql://me:s3cret@host/d?x"):
+        location = located(url)
+        assert isinstance(location, PostgresqlUrl)
+        with pytest.raises(CatalogueError) as caught:
+            driver.connect(location)
+        assert "s3cret" not in str(caught.value)
 
 
 # -- the schema ------------------------------------------------------------------------------------
@@ -235,6 +289,7 @@ def test_a_wrong_password_is_not_shown(bare: str) -> None:
     postgres.execute("CREATE ROLE needs_password LOGIN PASSWORD 'right'")
     try:
         _, said = sentence(changed(bare, user="needs_password", password="s3cret"))
+        assert "s3cret" not in said
         if "does not take that user or password" not in said:
             assert "no catalogue" in said  # a server that asks nobody for one
         _, said = sentence(changed(bare, user="needs_password"))
@@ -356,3 +411,26 @@ def test_the_check_finds_ids_that_would_be_given_twice(bare: str) -> None:
 def test_the_size_is_that_of_the_tables(bare: str) -> None:
     with open_catalogue(located(bare), create=True) as catalogue:
         assert 100_000 < catalogue.size_bytes() < 5_000_000
+
+
+def test_the_check_is_of_the_catalogues_own_tables(bare: str) -> None:
+    """Others may stand beside them, with keys of any kind and names that must be quoted."""
+    open_catalogue(located(bare), create=True).close()
+    postgres.execute('CREATE TABLE "Odd name" (id serial PRIMARY KEY)', bare)
+    postgres.execute("CREATE TABLE other (id uuid DEFAULT gen_random_uuid())", bare)
+    with open_catalogue(located(bare)) as catalogue:
+        assert health.problems(catalogue) == []
+
+
+def test_the_catalogue_does_not_keep_the_password_that_was_typed(bare: str, tmp_path: Path) -> None:
+    from catalog.cli.main import main
+
+    builders.write(tmp_path / "a" / "1.dcm")
+    location = changed(bare, password="s3cret")
+    assert main(["index", str(tmp_path / "a"), "--db", location.url]) == 0
+    assert main(["verify", f"--db={location.url}"]) == 0
+    stored = postgres.execute("SELECT arguments FROM run ORDER BY id", bare)
+    assert len(stored) == 2
+    for (arguments,) in stored:
+        assert "s3cret" not in arguments
+        assert location.name in arguments

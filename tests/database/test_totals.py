@@ -118,7 +118,8 @@ class Hands:
 
     def move(self) -> None:
         with self.catalogue.write() as connection:
-            stored_files.recognise_moved(connection, 0, self.run_ref)
+            pairs = stored_files.recognise_moved(connection, 0)
+            stored_files.join_moved(connection, pairs, self.run_ref)
         self.writer.forget()
 
     def prune(self) -> None:

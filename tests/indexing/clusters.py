@@ -72,6 +72,8 @@ class Lacking:
 
 
 sys.meta_path.insert(0, Lacking())
+for name in [name for name in sys.modules if name.partition(".")[0] == "catalog"]:
+    del sys.modules[name]
 """
 
 

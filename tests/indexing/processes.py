@@ -20,7 +20,12 @@ PATIENCE_S = 60.0
 
 @contextmanager
 def dcat(*arguments: object, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a command in a process group of its own, as a terminal does; it is killed if it is left."""
+    """Run a command in a process group of its own, as a terminal does; it is killed if it is left.
+
+    Folders of `PYTHONPATH` come behind those that are there.
+    """
+    if (own := environment.get("PYTHONPATH")) and (there := os.environ.get("PYTHONPATH")):
+        environment["PYTHONPATH"] = os.pathsep.join([there, own])
     with subprocess.Popen(
         [sys.executable, "-m", "catalog", *map(str, arguments)],
         cwd=ROOT,

@@ -13,13 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from catalog.database import health
+from catalog.database import health, models
 from catalog.database.catalogue import Catalogue, open_catalogue
 from catalog.dicom.alike import HeaderReader
 from catalog.errors import CatalogueBusy, PathError
 from catalog.events import Event, Finished, Noticed, Progress, Started
-from catalog.indexing import Counts, Settings, executing, index, one_run, pool
+from catalog.indexing import (
+    Counts,
+    Interrupted,
+    Settings,
+    Stop,
+    executing,
+    index,
+    index_changes,
+    one_run,
+    pool,
+)
 from tests import builders, tables
 from tests.indexing import readers
 
@@ -260,6 +271,39 @@ def test_moved_files_keep_their_rows(new_catalogue: NewCatalogue, tmp_path: Path
     assert sound(catalogue) == sound(fresh)
 
 
+def test_a_renamed_folder_is_joined_in_batches_and_after_a_stop_by_the_next_run(
+    new_catalogue: NewCatalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of millions of files none is waited for, and no writer waits for all of them."""
+    catalogue, fresh = new_catalogue(), new_catalogue()
+    folder = tmp_path / "archive"
+    builders.archive(folder, patients=2, studies=1, series=2, instances=2)
+    builders.write(folder / "p1" / "x.dcm", SOPInstanceUID="9.1", PatientName="Another")
+    indexed(catalogue, folder)
+    with closing(sqlite3.connect(catalogue.path)) as raw:
+        ids = {row[0] for row in raw.execute("SELECT id FROM file")}
+    for name in ("p1", "p2"):
+        (folder / name).rename(folder / f"renamed-{name}")
+    monkeypatch.setattr(one_run, "BATCH_FILES", 2)
+    stop, join = Stop(), one_run.OneRun._join
+
+    def stopped(self: Any, *given: Any) -> Any:
+        stop.wanted = True
+        return join(self, *given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(one_run.OneRun, "_join", stopped)
+        with pytest.raises(Interrupted):
+            index(catalogue, [folder], Settings(), stop=stop)
+    assert [row["status"] for row in sound(catalogue)["file"]].count("missing") == 7
+    counts = indexed(catalogue, folder)
+    assert (counts.done["moved"], counts.done["missing"]) == (7, 0)
+    with closing(sqlite3.connect(catalogue.path)) as raw:
+        assert {row[0] for row in raw.execute("SELECT id FROM file")} == ids
+    indexed(fresh, folder)
+    assert sound(catalogue) == sound(fresh)
+
+
 def test_a_file_that_moved_and_changed_its_mind_leaves_no_false_dispute(
     new_catalogue: NewCatalogue, tmp_path: Path
 ) -> None:
@@ -480,3 +524,30 @@ def test_folders_whose_files_have_the_same_names(
     indexed(catalogue, north, south, full=True)
     indexed(fresh, south, north)
     assert sound(catalogue) == sound(fresh)
+
+
+@pytest.mark.both
+def test_changes_below_a_root_that_another_run_takes_in_meanwhile(
+    catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it waits for its turn the folder above is indexed, and becomes the root."""
+    builders.write(tmp_path / "in" / "a" / "1.dcm", SOPInstanceUID="1.1")
+    index(catalogue, [tmp_path / "in" / "a"], Settings())
+    lock = type(catalogue).writer_lock
+    others = [tmp_path / "in"]
+
+    def late(self: Catalogue, *places: Any) -> Any:
+        if others:
+            index(catalogue, [others.pop()], Settings())
+        return lock(self, *places)
+
+    changed = builders.write(tmp_path / "in" / "a" / "2.dcm", SOPInstanceUID="1.2")
+    monkeypatch.setattr(type(catalogue), "writer_lock", late)
+    builders.write(tmp_path / "in" / "a" / "1.dcm", SOPInstanceUID="1.1", PatientName="x")
+    counts = index_changes(catalogue, [str(changed), str(changed.with_name("1.dcm"))], Settings())
+    assert counts is not None
+    assert counts.done["unchanged"] == 2
+    assert health.problems(catalogue) == []
+    with catalogue.read() as connection:
+        paths = connection.execute(select(models.file.c.path)).scalars().all()
+    assert sorted(paths) == ["a/1.dcm", "a/2.dcm"]

@@ -16,7 +16,7 @@ from sqlalchemy import update
 from catalog.database import health, models, roots, runs, stored_files
 from catalog.database.catalogue import Catalogue
 from catalog.database.pruning import Toll
-from catalog.errors import PathError
+from catalog.errors import CatalogueError, PathError
 from catalog.indexing import Settings, Stop, index, newly_gone, plan, prunable, prune, pruning
 from tests import builders, tables
 
@@ -309,3 +309,27 @@ def test_stopped_between_batches_and_done_again(
     assert pruned(catalogue, folder).files == 2
     index(fresh, [folder], Settings())
     assert sound(catalogue) == sound(fresh)
+
+
+def test_a_plan_for_roots_that_are_others_by_now_is_refused(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    """While somebody thinks about a plan another may put a root above, or its number be given anew."""
+    builders.write(tmp_path / "in" / "a" / "1.dcm", SOPInstanceUID="1.1")
+    gone = builders.write(tmp_path / "gone" / "2.dcm", SOPInstanceUID="1.2")
+    index(catalogue, [tmp_path / "in" / "a"], Settings())
+    index(catalogue, [gone.parent], Settings())
+    shutil.rmtree(gone.parent)
+    agreed = plan(catalogue, [gone.parent], None, NOW)
+    assert agreed.toll.files == 1
+    prune(catalogue, plan(catalogue, [gone.parent], None, NOW))
+    builders.write(tmp_path / "other" / "3.dcm", SOPInstanceUID="1.3")
+    index(catalogue, [tmp_path / "other"], Settings())
+    before = sound(catalogue)
+    with pytest.raises(CatalogueError, match="Nothing was pruned"):
+        prune(catalogue, agreed)
+    assert sound(catalogue)["file"] == before["file"]
+    agreed = plan(catalogue, [tmp_path / "in" / "a"], None, NOW)
+    index(catalogue, [tmp_path / "in"], Settings())
+    with pytest.raises(CatalogueError, match="Nothing was pruned"):
+        prune(catalogue, agreed)

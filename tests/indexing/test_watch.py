@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from catalog.database import health
-from catalog.database.catalogue import open_catalogue
-from catalog.indexing import Settings, index
+from catalog.database.catalogue import Catalogue, open_catalogue
+from catalog.errors import PathError
+from catalog.events import ignore
+from catalog.indexing import Settings, Stop, Watching, index, watching
+from catalog.indexing.one_run import Means
 from tests import builders, tables
 from tests.indexing.processes import ROOT, dcat, interrupt, rows, soon
 
@@ -198,3 +201,24 @@ def test_only_folders_can_be_watched(tmp_path: Path) -> None:
         _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "only folders can be watched" in said
+
+
+def test_a_folder_that_is_there_and_cannot_be_listed_is_tried_now_and_then(
+    catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after its rights were taken away: its identity is as before."""
+    tried: list[float] = []
+
+    def refused(*_: object) -> None:
+        tried.append(time.monotonic())
+        raise PathError("It cannot be listed.")
+
+    monkeypatch.setattr(watching, "index", refused)
+    means = Means(Settings(), ignore, Stop())
+    guard = watching._Watch(catalogue, [tmp_path], means, Watching(), "", lambda counts: None)
+    for _ in range(5):
+        guard._step((set() for _ in range(9)), guard._identities())
+    assert len(tried) == 1
+    guard._next_walk_s -= watching.RETRY_S
+    guard._step((set() for _ in range(9)), guard._identities())
+    assert len(tried) == 2
