@@ -94,8 +94,8 @@ def _is_empty(path: Path) -> bool:
 
 
 def _note(path: Path) -> None:
-    with Path(os.environ[MADE]).open("a", encoding="utf-8") as made:
-        made.write(f"{path.absolute()}\n")
+    with Path(os.environ[MADE]).open("ab") as made:
+        made.write(os.fsencode(path.absolute()) + b"\0")
 
 
 def _put_copies_behind() -> None:
@@ -114,7 +114,7 @@ def _put_copies_behind() -> None:
             )
             postgres.create_database(second, first)
             _note(there)
-            return target
+            return str(there)
 
         return copy
 
@@ -198,21 +198,28 @@ def _rows(is_of_views: bool, cursor: Any) -> Any:
 def remove_made(below: Path | None = None) -> None:
     """Remove the databases that stand for files in the folder `below`, or all."""
     made = Path(os.environ[MADE])
-    paths = list(map(Path, made.read_text(encoding="utf-8").splitlines())) if made.exists() else []
+    names = made.read_bytes().split(b"\0")[:-1] if made.exists() else []
+    paths = [Path(os.fsdecode(name)) for name in names]
     gone = [path for path in paths if below is None or below in path.parents]
     for path in set(gone):
         name = url_for(path).url.partition("?")[0].rpartition("/")[2]
         postgres.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    kept = [f"{path}\n" for path in paths if path not in set(gone)]
-    made.write_text("".join(kept), encoding="utf-8")
+    kept = [os.fsencode(path) + b"\0" for path in paths if path not in set(gone)]
+    made.write_bytes(b"".join(kept))
 
 
 def in_every_python(folder: Path) -> None:
-    """Have it done in every Python that is started from now on, by a module that all of them load."""
+    """Have it done in every Python that is started from now on, by a module that all of them load.
+
+    One of the same name that a test has put on the path as well is loaded after it.
+    """
     checkout = Path(__file__).parents[1]
     (folder / "sitecustomize.py").write_text(
         f"import sys\nsys.path.insert(0, {str(checkout)!r})\n"
-        "from tests import behind\nbehind.put_behind()\n",
+        "from tests import behind\nbehind.put_behind()\n"
+        "from importlib.machinery import PathFinder\n"
+        f"theirs = PathFinder.find_spec('sitecustomize', [p for p in sys.path if p != {str(folder)!r}])\n"
+        "if theirs: exec(theirs.loader.get_code('sitecustomize'), {})\n",
         encoding="utf-8",
     )
     given = os.environ.get("PYTHONPATH")

@@ -62,14 +62,18 @@ def pytest_configure(config: pytest.Config) -> None:
         postgres.session()
 
 
+def runs_on_both(test: pytest.Item) -> bool:
+    """Return whether a test is for both databases, and so needs none put behind it."""
+    return BOTH in test.path.parents or test.get_closest_marker("both") is not None
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" not in metafunc.fixturenames:
         return
-    marks = metafunc.definition
-    on_both = BOTH in metafunc.definition.path.parents or marks.get_closest_marker("both")
-    if marks.get_closest_marker("sqlite"):
+    test = metafunc.definition
+    if test.get_closest_marker("sqlite"):
         backends = ["sqlite"]
-    elif on_both and postgres.is_available():
+    elif runs_on_both(test) and postgres.is_available() and not behind.is_on():
         backends = ["sqlite", "postgresql"]
     else:
         backends = [os.environ.get(behind.BACKEND, "sqlite")]
@@ -145,7 +149,10 @@ def empty_catalogue(backend: str, empty_file: Path) -> Location:
 
 @pytest.fixture
 def new_catalogue(
-    backend: str, empty_file: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    backend: str,
+    empty_file: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[], Catalogue]]:
     """A function that gives a new, empty, open catalogue at each call.
 
@@ -160,7 +167,7 @@ def new_catalogue(
         return open_catalogue(path)
 
     def on_postgresql() -> Catalogue:
-        if behind.is_on():
+        if behind.is_on() and not runs_on_both(request.node):
             path = tmp_path_factory.mktemp("catalogue") / "catalogue.db"
             return open_catalogue(path, create=True)
         urls.append(postgres.take_catalogue())

@@ -293,7 +293,8 @@ def give_back(url: str) -> None:
         if used:
             names = ", ".join(name for (name,) in used)
             connection.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
-    _free.append(url)
+    if url not in _free:  # or two would get it, and compare it with itself
+        _free.append(url)
 
 
 def drop_database(url: str) -> None:

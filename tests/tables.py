@@ -49,6 +49,18 @@ def dump(
     return result
 
 
+def content(path: Path) -> object:
+    """Return all that a catalogue holds: the bytes of its file, or every row if it is a database of a server."""
+    if not behind.is_on():
+        return path.read_bytes()
+    tables = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
+    with connected(path) as connection:
+        return {
+            table: sorted(map(repr, connection.execute(f"SELECT * FROM {table}")))
+            for (table,) in connection.execute(tables).fetchall()
+        }
+
+
 @contextmanager
 def connected(place: Location | Catalogue) -> Iterator[Any]:
     """Give a connection of the driver to a catalogue, for reading and for changing it behind dcat's back.

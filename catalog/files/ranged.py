@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
+
+from catalog.files.sized import SizedStream
 
 LEAST_BYTES = 16 << 10
 """Bytes that are asked for at once at least: a request takes as long as that many."""
@@ -15,11 +16,11 @@ Fetch = Callable[[int, int], bytes]
 """Gives the bytes from an offset to before another."""
 
 
-class RangedStream(io.RawIOBase):
+class RangedStream(SizedStream):
     """A file of `size_bytes` bytes, to be read and sought at will.
 
     What is sought over is not asked for. Where reading goes straight on each request is for twice
-    as much as the one before.
+    as much as the one before. Reading raises what `fetch` raises.
 
     Parameters
     ----------
@@ -27,63 +28,22 @@ class RangedStream(io.RawIOBase):
         Its first bytes, which have come already.
     """
 
+    piece_bytes = MOST_BYTES
+
     def __init__(self, fetch: Fetch, size_bytes: int, head: bytes) -> None:
-        super().__init__()
-        self.size_bytes = size_bytes
+        super().__init__(size_bytes)
         self._fetch = fetch
         self._head = head[:LEAST_BYTES]
         self._start, self._data = 0, head
-        self._position = 0
 
-    def readable(self) -> bool:
-        """Return `True`."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return `True`."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to `offset`; nothing is read."""
-        if whence == io.SEEK_CUR:
-            offset += self._position
-        elif whence == io.SEEK_END:
-            offset += self.size_bytes
-        self._position = max(0, offset)
-        return self._position
-
-    def read(self, size: int | None = -1) -> bytes:
-        """Return up to `size` bytes, none only at the end; all that are left without `size`.
-
-        Raises
-        ------
-        OSError
-            If the bytes cannot be had, or are no longer those of the same file.
-        """
-        if size is None or size < 0:
-            return b"".join(iter(lambda: self.read(MOST_BYTES), b""))
-        at = self._position
-        if not size or at >= self.size_bytes:
-            return b""
-        if not self._start <= at < self._start + len(self._data):
-            if at < len(self._head):
+    def _at(self, position: int, size: int) -> bytes:
+        if not self._start <= position < self._start + len(self._data):
+            if position < len(self._head):
                 self._start, self._data = 0, self._head
             else:
-                self._come(at, size)
-        begin = at - self._start
-        data = self._data[begin : begin + size]
-        self._position += len(data)
-        return data
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # io gives a memoryview; typeshed says any buffer
-        """Fill `buffer` with the following bytes; return how many."""
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
+                self._come(position, size)
+        begin = position - self._start
+        return self._data[begin : begin + size]
 
     def _come(self, at: int, size: int) -> None:
         """Have the bytes from `at` on come."""

@@ -183,7 +183,9 @@ class Client:
         async with answer["Body"] as body:
             match = _RANGE.fullmatch(answer.get("ContentRange") or "")
             if match is None:
-                if start:
+                if start or answer.get(
+                    "ContentRange"
+                ):  # such as bytes 0-99/*, of who knows how many
                     raise OSError(errno.EIO, "its storage does not give parts of it")
                 size = answer["ContentLength"]
                 expected = min(end, size)

@@ -14,7 +14,7 @@ from catalog.auditing import Audit, asked, audits
 from catalog.cli.main import main
 from catalog.cli.report import values_of
 from catalog.database.catalogue import Catalogue, open_catalogue
-from catalog.database.figures import figures
+from catalog.database.figures_reading import figures
 from catalog.reporting import page
 from tests import asked as asking
 from tests.auditing.cases import CASES, TODAY

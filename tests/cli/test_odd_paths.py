@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from catalog.files.paths import from_text
-from tests import builders
+from tests import behind, builders
 from tests.cli.conftest import Dcat, Said
 from tests.cli.test_dicomdir import GARBAGE
 from tests.maintaining.test_updating import new_file
@@ -188,7 +188,8 @@ def test_index_export_import_verify(odd: Path, dcat: Dcat) -> None:
         builders.write(odd / "archive" / f"IM{number}", **values_of(number))
     db = odd / "c.db"
     said = said_well(dcat("index", odd / "archive", "--db", db, "-j", "1"), 0)
-    assert f"The catalogue is {odd.parent}/{TEXT}/c.db." in said.err
+    if not behind.is_on():
+        assert f"The catalogue is {odd.parent}/{TEXT}/c.db." in said.err
     plan = said_well(dcat("export", odd / "out", "--dry-run", "--db", db), 0)
     assert f"would be copied to {odd.parent}/{TEXT}/out" in plan.err
     assert TEXT in plan.out

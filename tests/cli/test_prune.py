@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import builders
+from tests import builders, tables
 from tests.cli.conftest import Dcat
 from tests.journeys.steps import rows
 
@@ -50,10 +50,10 @@ def test_nothing_is_pruned_without_being_asked_to(
 
 def test_a_dry_run_lists_and_changes_nothing(dcat: Dcat, archive: Path, tmp_path: Path) -> None:
     db = tmp_path / "c.db"
-    before = db.read_bytes()
+    before = tables.content(db)
     said = dcat("index", archive, "--prune", "--dry-run", "--json", "--db", db)
     assert said.code == 0
-    assert db.read_bytes() == before
+    assert tables.content(db) == before
     assert json.loads(said.out) == {
         "files": 0,
         "instances": 0,
@@ -89,11 +89,11 @@ def test_a_dry_run_lists_and_changes_nothing(dcat: Dcat, archive: Path, tmp_path
 def test_wrong_usage_does_nothing(
     dcat: Dcat, archive: Path, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    before = (tmp_path / "c.db").read_bytes()
+    before = tables.content(tmp_path / "c.db")
     said = dcat("index", archive, *arguments, "--db", tmp_path / "c.db")
     assert (said.code, said.out) == (2, "")
     assert "Traceback" not in said.err
-    assert (tmp_path / "c.db").read_bytes() == before
+    assert tables.content(tmp_path / "c.db") == before
 
 
 @pytest.mark.parametrize("answer", [True, False])

@@ -298,10 +298,11 @@ def test_a_session_at_a_terminal(terminal: Terminal, tmp_path: Path) -> None:
 def test_sigterm_ends_the_shell(terminal: Terminal) -> None:
     terminal.waits_for("dcat>")
     # readline sees a signal that comes just before it begins to wait only when the next one comes.
-    for _ in range(40):
+    # One that comes while the shell ends already is not asked for, however slow the machine is.
+    for _ in range(10):
         terminal.process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            terminal.process.wait(timeout=0.5)
+            terminal.process.wait(timeout=4)
             break
     assert terminal.ends() == 130
 

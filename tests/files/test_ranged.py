@@ -76,6 +76,17 @@ def test_what_is_passed_over_is_not_asked_for_and_pieces_grow(
     assert asked == []
 
 
+def test_what_ends_early_is_no_end() -> None:
+    """A store that gives nothing more must not make a file look shorter than it is."""
+    stream = RangedStream(lambda start, end: b"", 100_000, bytes(LEAST_BYTES))
+    assert stream.read(LEAST_BYTES) == bytes(LEAST_BYTES)
+    with pytest.raises(OSError, match="bytes end after 16,384 of 100,000"):
+        stream.read(10)
+    stream.seek(0)
+    with pytest.raises(OSError, match="bytes end"):
+        stream.read()
+
+
 def test_answers_come_in_order_and_so_many_are_under_way() -> None:
     lock, under_way, most = threading.Lock(), 0, 0
     together = threading.Barrier(4, timeout=20)

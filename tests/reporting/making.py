@@ -6,7 +6,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from catalog.database.figures import (
-    AGE_MONTHS,
     AgeFigure,
     ExportFigure,
     Figures,
@@ -19,6 +18,7 @@ from catalog.database.figures import (
     SyntaxFigure,
     Totals,
 )
+from catalog.database.figures_of_time import AGE_MONTHS
 from catalog.database.runs import Outcome, RunRow
 from catalog.reporting import AuditAnswer, Report
 

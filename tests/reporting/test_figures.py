@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.database.catalogue import Catalogue, open_catalogue
-from catalog.database.figures import Figures, figures, months_before
+from catalog.database.figures import Figures
+from catalog.database.figures_of_time import months_before
+from catalog.database.figures_reading import figures
 from catalog.entities import Reading, Status, StoredFile
 from catalog.findings import Finding, Severity
 from tests.builders import write

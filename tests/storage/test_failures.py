@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from moto.s3.models import get_canned_acl
@@ -90,6 +91,26 @@ def test_a_connection_that_is_lost_makes_no_unreadable_files(
     assert set(statuses(catalogue).values()) == {"ok"}
     s3.faults.broken_bodies = 0
     assert indexed(catalogue).done["changed"] == 12
+
+
+def test_a_part_of_unknown_size_is_not_taken_for_the_whole(
+    s3: Server, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway may say `bytes 0-99/*` (RFC 9110 14.4)."""
+    from catalog.files.s3_client import Client
+
+    s3.put_all({"a/1.dcm": builders.dicom_bytes(PixelData=bytes(100_000))})
+    call = Client._call
+
+    async def gateway(self: Client, name: str, arguments: Any) -> Any:
+        answer = await call(self, name, arguments)
+        if "ContentRange" in answer:
+            answer["ContentRange"] = answer["ContentRange"].partition("/")[0] + "/*"
+        return answer
+
+    monkeypatch.setattr(Client, "_call", gateway)
+    indexed(catalogue)
+    assert set(statuses(catalogue).values()) == {"unreadable"}
 
 
 def test_what_breaks_off_now_and_then_and_a_busy_server_are_asked_again(
