@@ -74,7 +74,7 @@ def test_other_programs_extract_it(udf: bool, tmp_path: Path) -> None:
         (tmp_path / "bsdtar").mkdir()
         commands["bsdtar"] = (found, "-xf", str(image), "-C", f"{tmp_path}/bsdtar")
     if found := shutil.which("xorriso"):
-        commands["xorriso"] = (found, "-osirrox", "on", "-indev", str(image), "-extract", "/", f"{tmp_path}/xorriso")  # fmt: skip
+        commands["xorriso"] = (found, "-osirrox", "on", "-indev", f"stdio:{image}", "-extract", "/", f"{tmp_path}/xorriso")  # fmt: skip
     for name, command in commands.items():
         subprocess.run(command, check=True, capture_output=True, timeout=60)
         assert below(tmp_path / name) == expected(CONTENT, OTHERS), name
