@@ -49,9 +49,9 @@ def make(location: PostgresqlUrl) -> None:
     CatalogueError
         If the user may not make tables there.
     """
-    with changing(location) as connection:
+    with changing(location, is_there=False) as connection:
         try:
-            revision_of(location)
+            revision_of(location)  # who made it may be writing already
         except CatalogueMissing:
             make_schema(connection)
 
@@ -81,8 +81,13 @@ def comment(connection: Connection) -> None:
 
 
 @contextmanager
-def changing(location: PostgresqlUrl) -> Iterator[Connection]:
+def changing(location: PostgresqlUrl, *, is_there: bool = True) -> Iterator[Connection]:
     """Give a transaction that may change the schema; others that would wait for it.
+
+    Parameters
+    ----------
+    is_there:
+        There is a catalogue to change; then nobody may be writing to it.
 
     Raises
     ------
@@ -99,7 +104,7 @@ def changing(location: PostgresqlUrl) -> Iterator[Connection]:
             connection.execute(
                 text("SELECT pg_advisory_xact_lock(:key)"), {"key": number_of("write")}
             )
-            if holder_pids(connection, ALL):
+            if is_there and holder_pids(connection, ALL):
                 raise CatalogueBusy(location.name, "its schema cannot be changed meanwhile")
             yield connection
     finally:

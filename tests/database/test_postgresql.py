@@ -6,13 +6,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from alembic import command
 from sqlalchemy import insert, text
 
-from catalog.database import health, migrate, models
+from catalog.database import health, migrate, models, postgresql_make
 from catalog.database import postgresql_driver as driver
 from catalog.database.catalogue import HEAD, KNOWN_REVISIONS, Catalogue, open_catalogue
 from catalog.database.location import Location, PostgresqlUrl, located
@@ -254,6 +254,15 @@ def test_two_that_make_the_catalogue_at_once_make_one(bare: str, tmp_path: Path)
     with open_catalogue(located(bare)) as catalogue:
         assert health.problems(catalogue) == []
         assert health.counts(catalogue)["run"] == 3
+
+
+def test_making_one_that_another_has_made_and_writes_to_leaves_it_alone(bare: str) -> None:
+    with open_catalogue(located(bare), create=True) as catalogue:
+        before = health.counts(catalogue)
+        with catalogue.writer_lock():
+            postgresql_make.make(cast(PostgresqlUrl, located(bare)))
+        assert health.problems(catalogue) == []
+        assert health.counts(catalogue) == before
 
 
 # -- what is said ----------------------------------------------------------------------------------

@@ -269,5 +269,17 @@ def test_hostile_files_take_linear_time(make: Callable[[int], bytes], length: in
         reads_or_refuses(data)
         return time.thread_time() - start
 
-    small, large = seconds(2_000), seconds(16_000)
+    # Of a machine that others use, too, the least of some times is what the work takes.
+    small = min(seconds(2_000) for _ in range(3))
+    large = min_until(16 * max(small, 0.05), lambda: seconds(16_000))
     assert large < 16 * max(small, 0.05)
+
+
+def min_until(enough: float, measure: Callable[[], float], most: int = 5) -> float:
+    """Return the first measurement below `enough`, or the least of `most`."""
+    least = measure()
+    for _ in range(most - 1):
+        if least < enough:
+            break
+        least = min(least, measure())
+    return least
