@@ -244,7 +244,10 @@ def test_a_process_does_not_wait_for_itself(new_place: NewPlace) -> None:
 def test_places_are_free_as_soon_as_they_are_given_back(new_place: NewPlace) -> None:
     """Or the next command in a script would find the one before it at work."""
     with opened(new_place()) as catalogue, catalogue.read() as busy:
-        pids = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+        pids = (
+            "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+            "WHERE l.locktype = 'advisory' AND d.datname = current_database()"
+        )
         for _ in range(40):
             with catalogue.writer_lock(["/a"]):
                 assert busy.exec_driver_sql(pids).scalar_one() > 0
