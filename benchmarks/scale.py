@@ -16,12 +16,14 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shutil
 import sqlite3
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -37,11 +39,12 @@ from server import SETTINGS, server
 from catalog.auditing import audits
 from catalog.database.catalogue import Catalogue, open_catalogue
 from catalog.database.filling_postgresql import PostgresqlDatabase
+from catalog.database.health import counts
 from catalog.database.location import located
 from catalog.database.models import metadata
 from catalog.database.moved_rows import columns
 
-PARTS = ("sizes", "indexing", "questions", "audits", "copying")
+PARTS = ("sizes", "indexing", "growing", "questions", "audits", "copying")
 BATCH_ROWS = 50_000
 SLOW_S = 20.0
 """What takes longer is asked once."""
@@ -191,22 +194,14 @@ class Scale:
         yield "|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|"
         sizes: list[str] = []
         for files in self.options.files:
-            folder = self.work / f"archive-{files}"
-            if not folder.exists():
-                make(folder, Recipe(files))
+            folder = self._archive(files)
             path, name = self.work / f"indexed-{files}.db", f"indexed_{files}"
-
-            def no_file(path: Path = path) -> None:
-                for old in path.parent.glob(f"{path.name}*"):
-                    old.unlink()
-
-            def no_database(name: str = name) -> None:
-                self.new(name)
-
-            places = {"SQLite": (str(path), no_file), "PostgreSQL": (self.url(name), no_database)}
+            places = {
+                "SQLite": (str(path), partial(_no_catalogue, path)),
+                "PostgreSQL": (self.url(name), partial(self.new, name)),
+            }
             for database, (place, prepare) in places.items():
-                command = [sys.executable, "-m", "catalog", "index", str(folder), "--db", place]
-                command += ["--jobs", str(self.options.jobs)]
+                command = self._index(folder, place)
                 runs = 1 if files > 50_000 else self.options.runs
                 begin, begin_s = self._written(), self.clock.server_s()
                 cost = self._cost(Task("first", database, command, prepare, accepts=(0, 3)), runs)
@@ -226,6 +221,72 @@ class Scale:
                 yield f"| {files:,} | {database} | {cost.wall_s:.1f} | {files / cost.wall_s:,.0f} | {cost.cpu_s:.1f} | {'' if database == 'SQLite' else f'{server_s:.1f}'} | {again.wall_s:.1f} | {again.cpu_s:.1f} | {size / files:,.0f} | {written} |"
             sizes += ["", *self._sizes(self.url(name), files, f"{files:,} indexed files")]
         yield from sizes
+
+    def growing(self) -> Iterator[str]:
+        """Yield what indexing files takes where many rows are there already."""
+        files = max(self.options.files)
+        folder = self._archive(files)
+        yield f"| instances there before | database | first run of {files:,} files s | files/s | CPU of dcat s | CPU of the server s | second run s | its CPU of dcat s |"
+        yield "|---:|---|---:|---:|---:|---:|---:|---:|"
+        for instances in (0, *self.options.instances):
+            if instances <= self.options.sqlite:
+                path = self.work / "growing.db"
+                prepare = partial(self._file_before, path, instances)
+                yield self._grown(folder, files, instances, "SQLite", str(path), prepare)
+                _no_catalogue(path)
+            url = self.url("growing")
+            prepare = partial(self._database_before, "growing", instances)
+            yield self._grown(folder, files, instances, "PostgreSQL", url, prepare)
+            self._execute("postgres", "DROP DATABASE growing WITH (FORCE)")
+
+    def _file_before(self, path: Path, instances: int) -> None:
+        _no_catalogue(path)
+        if instances:
+            shutil.copyfile(self.file(instances), path)
+
+    def _database_before(self, name: str, instances: int) -> None:
+        self.new(name)
+        if instances:
+            self.generated(instances)
+            how = " STRATEGY file_copy" if int(self.version.partition(".")[0]) >= 15 else ""
+            self._execute(
+                "postgres", f"DROP DATABASE {name} WITH (FORCE)",
+                f"CREATE DATABASE {name} TEMPLATE scale_{instances}{how}", "CHECKPOINT",
+            )  # fmt: skip
+
+    def _grown(
+        self,
+        folder: Path,
+        files: int,
+        instances: int,
+        database: str,
+        place: str,
+        prepare: Callable[[], object],
+    ) -> str:
+        """Return one line of what indexing into so many rows takes."""
+        command = self._index(folder, place)
+        prepare()
+        begin_s = self.clock.server_s()
+        cost = self._cost(Task("first", database, command, accepts=(0, 3)), 1)
+        server_s = "" if database == "SQLite" else f"{self.clock.server_s() - begin_s:.1f}"
+        again = self._cost(Task("second", database, command, accepts=(0, 3)), self.options.runs)
+        before = instances // PER_SERIES * PER_SERIES
+        with open_catalogue(located(place)) as catalogue:
+            rows = counts(catalogue)["instance"]
+        if rows != before + files:
+            sys.exit(f"{database}: {rows:,} instances are there, {before + files:,} should be.")
+        return f"| {before:,} | {database} | {cost.wall_s:.1f} | {files / cost.wall_s:,.0f} | {cost.cpu_s:.1f} | {server_s} | {again.wall_s:.1f} | {again.cpu_s:.1f} |"
+
+    def _archive(self, files: int) -> Path:
+        """Return the folder of so many files, made if it is not there."""
+        folder = self.work / f"archive-{files}"
+        if not folder.exists():
+            make(folder, Recipe(files))
+        return folder
+
+    def _index(self, folder: Path, place: str) -> list[str]:
+        command = [sys.executable, "-m", "catalog", "index", str(folder), "--db", place]
+        return [*command, "--jobs", str(self.options.jobs)]
 
     def _written(self) -> int:
         """Return how much the server has written to its log (WAL) since it was made."""
@@ -305,11 +366,7 @@ class Scale:
         yield "|---:|---|---|---:|---:|---:|---:|---:|"
         instances = min(self.options.instances)
         path, back = self.file(instances), self.work / "copied-back.db"
-
-        def no_file() -> None:
-            for old in back.parent.glob(f"{back.name}*"):
-                old.unlink()
-
+        no_file = partial(_no_catalogue, back)
         url, second = self.url("copied"), self.url("copied_again")
         for source, place, names, prepare in (
             (str(path), url, ("SQLite", "PostgreSQL"), lambda: self.new("copied")),
@@ -324,6 +381,12 @@ class Scale:
         no_file()
         for name in ("copied", "copied_again"):
             self._execute("postgres", f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _no_catalogue(path: Path) -> None:
+    """Remove a SQLite catalogue with what stands beside it."""
+    for old in path.parent.glob(f"{path.name}*"):
+        old.unlink()
 
 
 def put(url: str, instances: int) -> None:
