@@ -5,10 +5,10 @@
 -- Description: A DICOM file in the folder of an imported File-set that no record of its DICOMDIR names, nor that of another File-set (PS3.3 F.2.1). Only files that were indexed are known: dcat import alone looks at those which the DICOMDIR names.
 -- Action: Somebody copied it there, or the DICOMDIR is not whole: dcat dicomdir add, or ask the sender. dcat verify --media lists other files, too.
 WITH named AS (
-  SELECT s.folder || '/' || c.path AS path
+  SELECT s.folder || '/' || coalesce(c.path, c.file_id) AS path
   FROM fileset s
   JOIN fileset_record c ON c.fileset_ref = s.id
-  WHERE c.path IS NOT NULL
+  WHERE coalesce(c.path, c.file_id) IS NOT NULL
 ), places AS (
   SELECT
     s.id AS fileset_ref, s.file_set_id AS file_set_id, s.folder AS folder, s.run_ref AS run_ref,

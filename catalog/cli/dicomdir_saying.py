@@ -54,3 +54,5 @@ def say_backup(done: Updated | Created) -> None:
         )
     elif done.backup is not None:
         say(f"The old DICOMDIR is kept as {path_text(done.backup)}.")
+    elif done.manifest_backup is not None:
+        say(f"The manifest is in step. The old one is kept as {path_text(done.manifest_backup)}.")

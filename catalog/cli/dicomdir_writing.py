@@ -100,7 +100,7 @@ def create_(
         bool,
         declared.Option(
             "--undo-rename",
-            help="Give renamed files their old names back; the DICOMDIR is kept as a backup.",
+            help="Give renamed files their old names back; the DICOMDIR is kept as a backup. A manifest that dcat wrote is brought in step.",
         ),
     ] = False,
     replace: Annotated[
@@ -143,12 +143,17 @@ def create_(
             raise SelectionError("--undo-rename goes with no other option.")
         from catalog.maintaining import undo_renames
 
-        back, backup = undo_renames(folder)
-        for old, new in back:
+        undone = undo_renames(folder)
+        for old, new in undone.renames:
             print(f"{plain(old)}\t{plain(new)}")  # noqa: T201
-        say(f"{counted(len(back), 'file')} renamed back.")
-        if backup is not None:
-            say(f"The DICOMDIR, which named them otherwise, is kept as {path_text(backup)}.")
+        say_findings(undone.findings)
+        say(f"{counted(len(undone.renames), 'file')} renamed back.")
+        if undone.backup is not None:
+            say(f"The DICOMDIR, which named them otherwise, is kept as {path_text(undone.backup)}.")
+        if undone.manifest_backup is not None:
+            say(
+                f"The manifest is in step, without a DICOMDIR. The old one is kept as {path_text(undone.manifest_backup)}."
+            )
         return 0
     if descriptor_charset is not None and descriptor is None:
         raise SelectionError("--descriptor-charset goes with --descriptor.")

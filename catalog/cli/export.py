@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from catalog.cli import disclosures, export_options, options, typed_line
 from catalog.cli.dicomdir_options import Charset, Private
 from catalog.cli.export_options import PlanFormat
@@ -58,7 +60,7 @@ def export(
     """
     import time
 
-    from catalog.cli import export_choices, progress
+    from catalog.cli import export_choices, export_resume, progress
     from catalog.cli import saved as saved_selections
     from catalog.cli.export_saying import (
         in_ledger,
@@ -77,7 +79,27 @@ def export(
     from catalog.exporting.preflight import unlike
 
     export_choices.check_file_set_id(file_set_id)
-    container = export_choices.container_of(destination, as_zip=as_zip, as_iso=as_iso)
+    if resume or update:
+        ordered = {
+            "--file-set-id": file_set_id,
+            "--take-first": take_first,
+            "--profile": profile,
+            "--charset": charset is not Charset.SOURCE,
+            "--icons": icons,
+            "--private": private is not Private.REFUSE,
+            "--pdi": pdi,
+            "--transfer-syntax": transfer_syntax,
+            "--media": media,
+            "--link": link,
+            "--jobs": jobs,
+        }
+        more = {"--as-found": as_found, "--update": update, "--remove": remove, "--reason": reason, "--recipient": recipient}  # fmt: skip
+        export_choices.check_as_ordered(
+            "--resume" if resume else "--update", ordered | (more if resume else {})
+        )
+    container: Literal["folder", "zip", "iso"] = "folder"
+    if not resume:  # the ledger has what was ordered
+        container = export_choices.container_of(destination, as_zip=as_zip, as_iso=as_iso)
     disclosures.check(report, audit_message, destination, may_replace=resume)
     is_implied = pdi and profile is None
     profile = export_choices.profile_of(profile, pdi=pdi)
@@ -106,9 +128,7 @@ def export(
                 "--resume goes on with what was selected then; leave out the selection, and --dry-run.",
                 "--resume",
             )
-        from catalog.cli.export_resume import resumed
-
-        return resumed(destination, db, report, audit_message)
+        return export_resume.resumed(destination, db, report, audit_message)
     if remove and not update:
         raise SelectionError("--remove goes with --update.", "--remove")
     if update:
@@ -126,6 +146,7 @@ def export(
                 remove=remove,
                 as_found=as_found,
                 dry_run=dry_run,
+                as_json=output is PlanFormat.JSON,
                 reason=reason,
                 recipient=recipient,
             )
@@ -192,6 +213,7 @@ def export(
             return 3 if is_short else 0
         if changed:
             show_changed(changed)
+        export_choices.say_what_holds(catalogue, destination)
         if dry_run:
             say(
                 f"{counted(len(plan.items), 'instance')}, {size_text(plan.size_bytes)}, would be copied to {path_text(destination)}; {len(plan.left_out):,} left out. Nothing was written."
@@ -200,11 +222,12 @@ def export(
         if changed and not as_found:
             raise ExportError("Nothing was written, as sources changed.")
         plan = taken_as_found(plan, changed)
-        telling = disclosures.told(catalogue, report, audit_message, media)
-        with telling, progress.shown() as listener:
-            outcome = run(catalogue, order, plan, typed_line.typed(), listener)
-    show_left_out(plan, in_ledger(outcome.refs))
-    if is_implied:
-        show_way_out(plan, export_choices.PDI_PROFILE)
-    show_outcome(outcome)
+        with disclosures.told(catalogue, report, audit_message, media):
+            with export_resume.hinted(order, plan), progress.shown() as listener:
+                outcome = run(catalogue, order, plan, typed_line.typed(), listener)
+            # Before the report is written: should that fail, it is known what stands where.
+            show_left_out(plan, in_ledger(outcome.refs))
+            if is_implied:
+                show_way_out(plan, export_choices.PDI_PROFILE)
+            show_outcome(outcome)
     return 0 if outcome.is_complete and not is_short else 3

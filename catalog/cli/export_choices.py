@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from catalog.database.catalogue import Catalogue
     from catalog.exporting import Plan
     from catalog.exporting.pages import Facility
 
@@ -61,6 +63,29 @@ def check_file_set_id(text: str) -> None:
         )
 
 
+def check_as_ordered(goes_on: str, others: Mapping[str, object]) -> None:
+    """Refuse options that an export which `goes_on` (--resume or --update) would not follow.
+
+    Parameters
+    ----------
+    others:
+        What these were given, by name; nothing if not.
+
+    Raises
+    ------
+    SelectionError
+        If any was.
+    """
+    from catalog.errors import SelectionError
+
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise SelectionError(
+            f"{goes_on} goes on with the export as it was ordered; leave out {', '.join(given)}.",
+            given[0],
+        )
+
+
 def check_destination(destination: Path) -> None:
     """Refuse a DEST to which no medium can be written.
 
@@ -82,6 +107,30 @@ def check_destination(destination: Path) -> None:
             f"DEST comes last, and {destination} is a saved selection. A folder of that name is written with its whole path.",
             str(destination),
         )
+
+
+def say_what_holds(catalogue: Catalogue, destination: Path) -> None:
+    """Say where copies at `destination` would be in the way: among indexed files, or on another medium."""
+    from catalog.cli.saying import path_text, plain, say
+    from catalog.database.roots import place_of
+    from catalog.files.paths import absolute_text
+    from catalog.fileset.medium import dicomdir_names
+
+    with catalogue.read() as connection:
+        place = place_of(connection, absolute_text(destination))
+    if place is not None:
+        say(
+            f"{path_text(destination)} lies in {plain(place.root_path)}, which is indexed: the next `dcat index` there takes in what is written, too."
+        )
+    for above in destination.absolute().parents:
+        try:
+            held = dicomdir_names([entry.name for entry in above.iterdir()])
+        except OSError:  # it is not there yet, or may not be listed
+            continue
+        if held:
+            say(
+                f"{path_text(destination)} lies on the medium {path_text(above)}, whose {held[0]} and manifest name nothing of what is written."
+            )
 
 
 def profile_of(name: str | None, *, pdi: bool) -> str | None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def rehearsed(plan: Plan, order: Order, changed: Sequence[Unlike], *, as_json: bool) -> int:
     """Show what an export would do; return how many files could not be copied, changed ones aside."""
     from catalog.cli import progress
-    from catalog.cli.export_saying import show_plan_json, show_plan_table, show_rehearsed
+    from catalog.cli.export_json import show_plan_json
+    from catalog.cli.export_saying import show_plan_table, show_rehearsed
     from catalog.exporting.journey import parts_of
     from catalog.exporting.preflight import check_container
     from catalog.exporting.rehearsal import Rehearsed, rehearse

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -21,86 +20,6 @@ SHOWN = 3
 """How many of what is left out for one reason are shown."""
 
 
-def show_plan_json(
-    plan: Plan, order: Order, changed: Sequence[Unlike], rehearsed: Rehearsed
-) -> None:
-    """Write the whole plan as JSON."""
-    from catalog.exporting.journey import parts_of
-    from catalog.fileset.supplied import Supplied
-
-    parts = parts_of(order, plan)
-    sources = {item.file_id.path: _source(item) for item in plan.items}
-    volume_of = {id(item): number for number, part in enumerate(parts, 1) for item in part.items}
-    data = {
-        "instances": len(plan.items),
-        "size_bytes": plan.size_bytes,
-        "volumes": [
-            {
-                "volume": number,
-                "destination": path_text(part.order.destination),
-                "file_set_id": part.order.file_set_id,
-                "instances": len(part.items),
-                "used_bytes": part.used_bytes,
-                "capacity_bytes": part.order.capacity_bytes,
-                "waste_bytes": _waste(part.used_bytes, part.order.capacity_bytes),
-            }
-            for number, part in enumerate(parts, 1)
-        ],
-        "items": [
-            {
-                "file_id": item.file_id.path,
-                "source": _source(item),
-                "size_bytes": item.source.size_bytes,
-                "sop_instance_uid": item.candidate.claims.instance.sop_instance_uid,
-                "record_type": _record_type(item),
-                "volume": volume_of[id(item)],
-            }
-            for item in plan.items
-        ],
-        "left_out": [
-            {
-                "sop_instance_uid": out.candidate.claims.instance.sop_instance_uid,
-                "code": out.code,
-                "reason": out.reason,
-                "detail": out.detail,
-            }
-            for out in plan.left_out
-        ],
-        "changed": [{"source": _source(each.item), "reason": each.reason} for each in changed],
-        "failing": [{"source": _source(item), "reason": why} for item, why in rehearsed.failed],
-        "supplied": [
-            {
-                "file_id": each.place,
-                "source": sources.get(each.place),
-                "record_type": each.record_type,
-                "keyword": each.keyword,
-                "tag": f"{each.tag:08X}",
-                "value": each.value,
-                "rule": each.rule,
-            }
-            for each in rehearsed.findings
-            if isinstance(each, Supplied)
-        ],
-        "findings": [
-            {
-                "severity": each.severity.value,
-                "code": each.code,
-                "file_id": each.place,
-                "source": sources.get(each.place),
-                "message": each.message,
-                "clause": each.clause,
-            }
-            for each in rehearsed.findings
-            if not isinstance(each, Supplied)
-        ],
-    }
-    print(json.dumps(data, indent=2, ensure_ascii=False))  # noqa: T201
-
-
-def _waste(used: int | None, capacity: int | None) -> int | None:
-    return None if used is None or capacity is None else capacity - used
-
-
 def show_plan_table(plan: Plan, order: Order) -> None:
     """Write the plan's files as a table, by volume if there are several."""
     from catalog.exporting.journey import parts_of
@@ -112,8 +31,8 @@ def show_plan_table(plan: Plan, order: Order) -> None:
             *((number,) if several else ()),
             item.file_id.path,
             item.source.size_bytes or 0,
-            _record_type(item),
-            _source(item),
+            record_type_of(item),
+            source_of(item),
         )
         for number, part in enumerate(parts, 1)
         for item in part.items
@@ -138,10 +57,10 @@ def show_rehearsed(plan: Plan, rehearsed: Rehearsed) -> None:
         items = [item for item, _ in failures]
         say(f"  would fail: {counted(len(items), 'instance')}: {plain(why)}")
         for item in items[:SHOWN]:
-            say(f"      {_source(item)}")
+            say(f"      {source_of(item)}")
         if len(items) > SHOWN:
             say(f"      … and {len(items) - SHOWN:,} more; {_BY_DRY_RUN}")
-    sources = {item.file_id.path: _source(item) for item in plan.items}
+    sources = {item.file_id.path: source_of(item) for item in plan.items}
     given = [each for each in rehearsed.findings if isinstance(each, Supplied)]
     by_key = sorted(given, key=lambda each: (each.record_type, each.tag, each.rule))
     for (kind, keyword, rule), group in groupby(by_key, key=lambda each: (each.record_type, each.keyword, each.rule)):  # fmt: skip
@@ -162,7 +81,7 @@ def show_rehearsed(plan: Plan, rehearsed: Rehearsed) -> None:
 def show_changed(changed: Sequence[Unlike]) -> None:
     """Say which sources are not as they were indexed."""
     for each in changed[: 5 * SHOWN]:
-        say(f"  changed  {_source(each.item)}: {each.reason}")
+        say(f"  changed  {source_of(each.item)}: {each.reason}")
     if len(changed) > 5 * SHOWN:
         say(f"  … and {len(changed) - 5 * SHOWN:,} more; `--dry-run -o json` lists all")
     say(
@@ -208,7 +127,7 @@ def show_outcome(outcome: Outcome) -> None:
         members = list(group)
         say(f"  failed: {counted(len(members), 'instance')}: {plain(why)}")
         for item, _ in members[:SHOWN]:
-            say(f"      {_source(item)}")
+            say(f"      {source_of(item)}")
         if len(members) > SHOWN:
             say(f"      … and {len(members) - SHOWN:,} more; {in_ledger(outcome.refs)}")
     findings: Sequence[Finding] = outcome.findings
@@ -218,7 +137,7 @@ def show_outcome(outcome: Outcome) -> None:
         if not volume.copied:
             say(f"No file could be copied; {path_text(volume.place)} has no DICOMDIR.")
             continue
-        free = _waste(volume.used_bytes, volume.capacity_bytes)
+        free = waste_bytes(volume.used_bytes, volume.capacity_bytes)
         room = "" if free is None else f" At least {size_text(free)} of the medium stay free."
         say(
             f"{counted(volume.copied, 'instance')} ({size_text(volume.copied_bytes)}) and a DICOMDIR ({size_text(volume.dicomdir_size_bytes)}) are in {path_text(volume.place)}.{room}"
@@ -230,11 +149,17 @@ def show_outcome(outcome: Outcome) -> None:
         )
 
 
-def _source(item: Item) -> str:
+def waste_bytes(used: int | None, capacity: int | None) -> int | None:
+    """Return what stays free of a medium, `None` where its capacity is not known."""
+    return None if used is None or capacity is None else capacity - used
+
+
+def source_of(item: Item) -> str:
+    """Return where the file of an item lies."""
     return f"{item.source.root.rstrip('/')}/{item.source.path}"
 
 
-def _record_type(item: Item) -> str:
+def record_type_of(item: Item) -> str:
     """Return the record type that will refer to the instance; only private ones lack their own."""
     return item.candidate.claims.directory_record_type or "PRIVATE"
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from catalog.database.catalogue import Catalogue
     from catalog.exporting import Order
+    from catalog.exporting.preflight import Unlike
     from catalog.exporting.updating import Update
     from catalog.findings import Finding
     from catalog.query.selection import Selection
@@ -23,6 +24,7 @@ def update(
     remove: bool,
     as_found: bool,
     dry_run: bool,
+    as_json: bool,
     reason: str | None,
     recipient: str | None,
 ) -> int:
@@ -37,7 +39,8 @@ def update(
     from catalog.exporting.carrying import making_of
     from catalog.exporting.plan import Plan
     from catalog.exporting.preflight import unlike
-    from catalog.exporting.updating import existing, plan_update, recorded
+    from catalog.exporting.update_entry import recorded
+    from catalog.exporting.updating import check_capacity, existing, plan_update
     from catalog.shapes import replace
 
     found = existing(catalogue, destination, chosen)
@@ -59,11 +62,17 @@ def update(
     wanted = _without_gone(wanted)
     show_left_out(Plan((), wanted.left_out))
     what = f"{len(wanted.added):,} to add, {len(wanted.replaced):,} to replace, {len(wanted.removed):,} to remove; {counted(wanted.unchanged, 'copy is', 'copies are')} as before."
-    if dry_run or not (wanted.coming or wanted.removed):
-        _show(wanted)
-        failing = _rehearsed(destination, wanted, order, {id(each.item) for each in changed})
+    before = len(wanted.caught_up) + len(wanted.gone_before)
+    if before:
+        say(
+            f"{counted(before, 'change')} of an update that was interrupted {'is' if before == 1 else 'are'} on the medium and not in the ledger yet."
+        )
+    if dry_run or wanted.is_empty:
+        check_capacity(wanted)
+        failing = _rehearsed(destination, wanted, order, changed, as_json=dry_run and as_json)
         say(f"{what} Nothing was written.")
         return 3 if wanted.left_out or changed or failing else 0
+    check_capacity(wanted)
     failed: dict[str, str] = {}
     noticed: Sequence[Finding] = ()
     with recorded(catalogue, wanted, order, typed_line.typed()) as entry:
@@ -122,44 +131,57 @@ def _without_gone(wanted: Update) -> Update:
     )
 
 
-def _rehearsed(destination: Path, wanted: Update, order: Order, told: set[int]) -> int:
-    """Say what the records would get, and what could not be added, as the update itself finds it; return how many.
+def _rehearsed(
+    destination: Path, wanted: Update, order: Order, changed: Sequence[Unlike], *, as_json: bool
+) -> int:
+    """Show the update, what the records would get, and what could not be added; return how many files that are.
 
-    `told` are items of which it has been said that they changed.
+    It is told as the update itself finds it. Of `changed` sources it has been said that they are.
     """
     from catalog import maintaining
+    from catalog.cli.export_json import show_update_json
     from catalog.cli.export_saying import show_rehearsed
     from catalog.exporting.carrying import making_of
     from catalog.exporting.plan import Plan
     from catalog.exporting.rehearsal import Rehearsed
     from catalog.files.paths import to_text
 
-    if not wanted.coming:
-        return 0
-    after = None
-    if wanted.gone:
-        after = maintaining.plan_removal(destination, wanted.gone, order.file_set_uid).after()
-    making = making_of(order)
-    addition = maintaining.plan_addition(
-        destination, _sources(wanted), order.file_set_uid, making=making, opened=after
-    )
-    findings = maintaining.foreseen(addition)
-    why = {each.place: each.reason for each in addition.left_out}
-    failing = tuple(
-        (item, why[path])
-        for item, path in zip(wanted.coming, map(to_text, map(str, _sources(wanted))), strict=True)
-        if path in why and id(item) not in told
-    )
-    show_rehearsed(Plan(wanted.coming, ()), Rehearsed(tuple(findings), failing))
-    return len(failing)
+    found = Rehearsed((), ())
+    file_ids: dict[str, str] = {}
+    if wanted.coming:
+        after = None
+        if wanted.gone:
+            after = maintaining.plan_removal(destination, wanted.gone, order.file_set_uid).after()
+        making = making_of(order)
+        addition = maintaining.plan_addition(
+            destination, _sources(wanted), order.file_set_uid, making=making, opened=after
+        )
+        file_ids = {each.candidate.place: each.file_id.path for each in addition.items}
+        findings = maintaining.foreseen(addition)
+        why = {each.place: each.reason for each in addition.left_out}
+        told = {id(each.item) for each in changed}
+        paths = map(to_text, map(str, _sources(wanted)))
+        failing = tuple(
+            (item, why[path])
+            for item, path in zip(wanted.coming, paths, strict=True)
+            if path in why and id(item) not in told
+        )
+        found = Rehearsed(tuple(findings), failing)
+    if as_json:
+        show_update_json(destination, wanted, changed, found, file_ids)
+    else:
+        _show(wanted, file_ids)
+    show_rehearsed(Plan(wanted.coming, ()), found)
+    return len(found.failed)
 
 
-def _show(wanted: Update) -> None:
-    """Write what an update would do, as a table."""
+def _show(wanted: Update, file_ids: Mapping[str, str]) -> None:
+    """Write what an update would do, as a table; `file_ids` are those that copies would get, by source."""
+    from catalog.cli.export_saying import source_of
     from catalog.cli.render import Format, write_rows
 
     rows = [
-        (kind, item.file_id.path, f"{item.source.root.rstrip('/')}/{item.source.path}")
+        (kind, file_ids.get(source_of(item), item.file_id.path), source_of(item))
         for kind, items in (("add", wanted.added), ("replace", wanted.replaced))
         for item in items
     ]

@@ -136,6 +136,13 @@ def import_(
         say(
             f"  {counted(imported.linked, 'patient is', 'patients are')} linked; see `dcat patient links`."
         )
+    if imported.linked_without_study:
+        from catalog.cli.saying import plain, say
+
+        names = ", ".join(map(str, imported.linked_without_study))
+        say(
+            f"  warning  The catalogue has no study of {plain(names)}: is that the patient's ID, and its issuer, as the medium states them? `dcat patient unlink` takes a link back."
+        )
     return 0 if imported.is_complete else 3
 
 
@@ -262,15 +269,17 @@ def _summary(imported: Imported, every: bool) -> None:
         say(
             f"{path_text(imported.folder)} has no DICOMDIR that can be read; {counted(len(imported.unnamed), 'instance was', 'instances were')} found."
         )
-    files = imported.present + imported.absent + imported.refused
-    if files and not imported.present:
+    files = imported.present + imported.absent + imported.refused + imported.shut
+    if files and not imported.present and not imported.shut:
         say(
             f"  None of the {counted(files, 'file')} that it names is there; the records alone were imported."
         )
     elif files:
         say(
-            f"  {imported.present:,} of {counted(files, 'file')} that it names {'is' if files == 1 else 'are'} there."
+            f"  {imported.present + imported.shut:,} of {counted(files, 'file')} that it names {'is' if files == 1 else 'are'} there."
         )
+    if imported.shut:
+        say(f"  {imported.shut:,} of them cannot be looked into.")
     if imported.refused:
         say(
             f"  {counted(imported.refused, 'File ID')} lead out of the medium or are none, and were not followed."
@@ -285,7 +294,7 @@ def _summary(imported: Imported, every: bool) -> None:
         )
     if imported.differences:
         say(f"  Records and headers differ in {counted(len(imported.differences), 'value')}.")
-    elif imported.read and imported.has_directory:
+    elif imported.read and imported.has_directory and imported.present:
         say("  Records and headers say the same.")
     from catalog.cli.findings_shown import show_findings
 

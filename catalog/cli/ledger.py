@@ -10,7 +10,7 @@ from catalog.cli.render import Format
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from catalog.database.disclosures import Disclosure
+    from catalog.database.disclosures import Answer, Disclosure
     from catalog.database.ledger_reading import Asked, Entry
 
 Since = Annotated[
@@ -151,7 +151,10 @@ def show(
 
 def patient(
     patient_id: Annotated[
-        str, declared.Argument(metavar="ID", help="Patient ID, exactly as it is recorded.")
+        str,
+        declared.Argument(
+            metavar="ID", help="Patient ID, exactly as it is recorded; or ID^ISSUER."
+        ),
     ],
     issuer: Annotated[
         str | None,
@@ -185,15 +188,23 @@ def patient(
     from catalog.cli.render import write_rows
     from catalog.cli.saying import counted, plain, say
     from catalog.database import disclosures as recorded
+    from catalog.database.ledger_reading import ALL
 
     asked = _asked(since, until, recipient, destination)
     wanted = "" if issuer == "-" else issuer
     with options.opened(db) as catalogue:
-        with catalogue.read() as connection:
-            identities = recorded.known_as(connection, patient_id.strip(), wanted)
-        if no_links:
-            identities = identities[:1]
-        answer = recorded.patient(catalogue, identities, asked)
+
+        def answered(own: str, by: str | None) -> tuple[list[tuple[str, str | None]], Answer]:
+            with catalogue.read() as connection:
+                known = recorded.known_as(connection, own, by)
+            known = known[:1] if no_links else known
+            return known, recorded.patient(catalogue, known, asked)
+
+        identities, answer = answered(patient_id.strip(), wanted)
+        with_issuer = _with_issuer(patient_id) if issuer is None else None
+        if with_issuer and not answer.disclosures and not answer.without:
+            # As `dcat patient links` and messages write them; no ID that is recorded reads so.
+            identities, answer = answered(*with_issuer)
     found = answer.disclosures
     if output is Format.TABLE:
         rows: Iterator[Sequence[Any]] = (
@@ -226,7 +237,8 @@ def patient(
         also = ", ".join(f"{each}^{by}" if by else each for each, by in identities[1:])
         say(f"Asked for as well, as linked to this patient: {plain(also)}. --no-links leaves links aside.")  # fmt: skip
     if not found:
-        say(f"No export in the ledger holds images of patient {plain(patient_id)}.")
+        such = "export in the ledger" if asked == ALL else "export that is asked for"
+        say(f"No {such} holds images of patient {plain(patient_id)}.")
     elif output is Format.TABLE:
         recipients = {d.entry.recipient for d in found if d.entry.recipient}
         say(f"{counted(exports, 'export')}, {counted(len(recipients), 'recipient')} named.")
@@ -248,6 +260,17 @@ _DISCLOSURE = (
     "Volume", "Volumes", "FileSetID", "FileSetUID", "PatientID", "IssuerOfPatientID",
     "StudyInstanceUID", "AccessionNumber", "Instances", "MostInstances", "SOPClasses", "Bytes", "Selection",
 )  # fmt: skip
+
+
+def _with_issuer(text: str) -> tuple[str, str] | None:
+    """Return Patient ID and issuer of a text of the form `ID^ISSUER`, `None` if it is not of that form."""
+    from catalog.database.patient_links import LinkRefused, parsed_id
+
+    try:
+        read = parsed_id(text)
+    except LinkRefused:
+        return None
+    return (read.patient_id, read.issuer) if read.issuer else None
 
 
 def _instances(disclosure: Disclosure) -> int | str:
@@ -278,8 +301,14 @@ def _asked(
     since: str | None, until: str | None, recipient: str | None, destination: str | None
 ) -> Asked:
     from catalog.database.ledger_reading import Asked
+    from catalog.errors import SelectionError
 
-    return Asked(_day(since, "--since"), _day(until, "--until"), recipient, destination)
+    asked = Asked(_day(since, "--since"), _day(until, "--until"), recipient, destination)
+    if asked.since and asked.until and asked.since > asked.until:
+        raise SelectionError(
+            f"--since {asked.since} is after --until {asked.until}, so nothing can lie between them."
+        )
+    return asked
 
 
 def _day(text: str | None, option: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from catalog.database import postgresql_errors as errors
@@ -10,6 +11,10 @@ from catalog.errors import CatalogueError
 
 if TYPE_CHECKING:
     import psycopg as driver
+
+# What it says of a connection that was lost is told in a sentence; without a handler Python would
+# write it to standard error. --debug shows it.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 LEAST_VERSION = 14
 CONNECT_TIMEOUT_S = 10

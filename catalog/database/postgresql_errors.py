@@ -16,6 +16,7 @@ _NO_ROOM = ("53100",)
 _NO_RIGHTS = ("42501",)
 _READ_ONLY = ("25006",)
 _TOO_LONG = ("54000",)
+_STOPPED = ("57014",)
 _LOST = ("57P01", "57P02", "57P03", "57P05", "25P03", "25P04")
 
 
@@ -64,6 +65,10 @@ def told(name: str, error: BaseException | None, *, is_lost: bool = False) -> Ca
         )
     if state in _TOO_LONG:
         return CatalogueError(f"The database {name} cannot hold a text that is so long: {reason}.")
+    if state in _STOPPED:
+        return CatalogueError(
+            f"The server of {name} stopped a statement ({reason}). What was stored before is safe. If it is a limit (statement_timeout), have it raised for this user; then run the command again."
+        )
     if is_lost or state.startswith("08") or state in _LOST or (not state and _is_closed(error)):
         return ConnectionLost(name, reason)
     return CatalogueError(f"The catalogue {name} cannot be used: {reason}.")

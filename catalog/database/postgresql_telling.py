@@ -214,6 +214,8 @@ class Teller(Telling):
         return StatementError("The SQL divides by zero. Write x / nullif(y, 0).")
 
     def _size(self, message: str, offset: int | None) -> CatalogueError | None:
+        if "null character" in message:
+            return StatementError("PostgreSQL's texts hold no U+0000; dcat writes U+2400 for it.")
         return too_large(VALUE_BYTES)
 
     def _alloc(self, message: str, offset: int | None) -> CatalogueError | None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, insert, literal, select, update
 
 from catalog.database.models import file, root
+from catalog.errors import CatalogueError
 
 
 class Place(NamedTuple):
@@ -59,6 +60,14 @@ def place_for(connection: Connection, folder: str) -> Place:
         )
         connection.execute(delete(root).where(root.c.id == inner))
     return Place(ref, folder, "")
+
+
+def check(connection: Connection, root_ref: int) -> None:
+    """Raise `CatalogueError` if a root has become part of another, as where the folder above it was indexed."""
+    if connection.execute(select(root.c.id).where(root.c.id == root_ref)).first() is None:
+        raise CatalogueError(
+            "While the connection to the database was lost, another dcat indexed a folder above this one, which became part of another root. What was stored before is safe; run the command again."
+        )
 
 
 def all_places(connection: Connection) -> list[Place]:

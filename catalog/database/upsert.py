@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, and_, bindparam, case, delete, func, insert, select, update
 
-from catalog.database import file_paths, totals
+from catalog.database import file_paths, roots, totals
 from catalog.database import models as m
 from catalog.database.arrivals import Arrival, Standing, store_arrivals
 from catalog.database.catalogue import PLACES_WERE_FREE
@@ -121,9 +121,17 @@ class RowWriter:
         may_have_rows:
             Those paths of the readings that may have a row; `None` if any of them may. So they
             all may, too, once another could write at the same place (`PLACES_WERE_FREE`).
+
+        Raises
+        ------
+        CatalogueError
+            If another made the root part of one above it, then.
         """
         self._make_room(connection)
-        if may_have_rows is None or connection.info.get(PLACES_WERE_FREE):
+        if connection.info.get(PLACES_WERE_FREE):
+            roots.check(connection, root_ref)
+            may_have_rows = None
+        if may_have_rows is None:
             may_have_rows = [r.file.path for r in readings]
         known = self._known_files(connection, root_ref, may_have_rows)
         readings = self._store_arrivals(connection, root_ref, readings, known)

@@ -17,6 +17,7 @@ from catalog.files.opening import Opened
 from catalog.files.paths import to_text
 from catalog.files.writing import (
     PARTIAL_SUFFIX,
+    UNFINISHED,
     atomic,
     removed_on_failure,
     sync_all,
@@ -27,9 +28,6 @@ from catalog.files.writing import (
     writing_to,
 )
 from catalog.fileset.file_id import FileId
-
-UNFINISHED = "UNFINISHED.TXT"
-"""A plain text file (PS3.10 §8.1 allows them) that stands on the medium until it is complete."""
 
 _UNFINISHED_TEXT = (
     "This export is not complete. It has no DICOMDIR yet, and files may be missing.\r\n"
@@ -76,22 +74,50 @@ class FolderReceiver:
         check_destination(self.place, 0 if self._link else size_bytes)
 
     def begin(self) -> None:
-        """Make the folder, with a file in it that says that it is not finished."""
+        """Make the folder, with a file in it that says that it is not finished.
+
+        Of several exports that begin in one folder at the same time one goes on.
+        """
         target = self.place / UNFINISHED
-        partial = Path(f"{target}{PARTIAL_SUFFIX}")
         try:
             self.place.mkdir(parents=True, exist_ok=True)
-            with removed_on_failure(partial):
-                partial.write_text(
-                    unfinished_text(self._file_set_uid), encoding="ascii", newline=""
-                )
-                partial.replace(target)
+            self._claim(target)
             self._identity = _identity(self.place)
         except OSError as exc:
             raise write_error(exc, target) from exc
         self._watched = watch(self.place)
         if self._watched is not None:
             self._close = weakref.finalize(self, os.close, self._watched)
+
+    def _claim(self, target: Path) -> None:
+        """Put the mark of the unfinished, which is another export's if it stands there already."""
+        mark = unfinished_text(self._file_set_uid).encode("ascii")
+        partial = Path(f"{target}{PARTIAL_SUFFIX}")
+        try:
+            stream = partial.open("xb")  # who has made it may put the mark, and nobody else
+        except FileExistsError:
+            raise self._taken() from None
+        with removed_on_failure(partial):
+            with stream:
+                stream.write(mark)
+            if target.exists():
+                if target.read_bytes() != mark:
+                    raise self._taken()
+                partial.unlink()
+                return
+            partial.replace(target)
+        if not self._may_stand_there() and os.listdir(self.place) != [UNFINISHED]:
+            target.unlink()  # another export began, and was finished, since the folder was empty
+            raise self._taken()
+
+    def _may_stand_there(self) -> bool:
+        """Return whether files may be in the folder already."""
+        return False
+
+    def _taken(self) -> ExportError:
+        return ExportError(
+            f"Another export to {to_text(str(self.place))} has begun. Name another folder; nothing was written."
+        )
 
     def put(
         self,

@@ -21,8 +21,8 @@ from catalog.events import Listener, ignore
 from catalog.exporting.book import Book, source_path
 from catalog.exporting.carrying import carry_out, making_of, manifest_name, receiver_of
 from catalog.exporting.container import partial_of
-from catalog.exporting.folder import UNFINISHED, FolderReceiver, check_space, unfinished_text
-from catalog.exporting.journey import Outcome, Part, counts_of, outcome_of
+from catalog.exporting.folder import FolderReceiver, check_space, unfinished_text
+from catalog.exporting.journey import Outcome, Part, counts_of, outcome_of, parts_of
 from catalog.exporting.order import Order, order_from
 from catalog.exporting.plan import Item, LeftOut, Plan
 from catalog.exporting.preflight import needed_bytes
@@ -30,7 +30,7 @@ from catalog.exporting.receiver import ANY_TIME, DICOMDIR, Check, Receiver, Turn
 from catalog.files.copy import Copied
 from catalog.files.opening import Opened
 from catalog.files.paths import absolute_text, to_text
-from catalog.files.writing import PARTIAL_SUFFIX, write_error
+from catalog.files.writing import PARTIAL_SUFFIX, UNFINISHED, write_error
 from catalog.fileset.file_id import FileId, file_id
 from catalog.fileset.reader import read
 from catalog.findings import Finding
@@ -94,6 +94,11 @@ def resume(
         books = [Book(catalogue, each.export_ref, each.refs) for each in stored]
         run.counts = lambda: counts_of(books, len(left_out))
         with catalogue.write() as connection:
+            now = {each.ref: each for each in ledger.exports_at(connection, place)}
+            if any(now.get(each.ref) != each for each in open_ones):
+                raise ExportError(
+                    f"Somebody else has just begun to resume the export to {to_text(str(destination))}. Nothing was written."
+                )
             for each in stored:
                 ledger.resume_export(connection, each.export_ref, run.ref)
         written = [
@@ -105,6 +110,21 @@ def resume(
     kept = sum(folder.kept for _, folder, _ in receivers if folder is not None)
     notes = {finding: None for _, _, noted in receivers for finding in noted}
     return outcome_of(plan, parts, books, written, list(notes), kept)
+
+
+def is_begun(order: Order, plan: Plan) -> bool:
+    """Return whether a folder bears the mark that the export of `plan` is not finished.
+
+    A ZIP file or ISO image that is not finished does not tell whose it is.
+    """
+    for part in parts_of(order, plan):
+        mark = unfinished_text(part.order.file_set_uid).encode("ascii")
+        try:
+            if (part.order.destination / UNFINISHED).read_bytes() == mark:
+                return True
+        except OSError:  # there is none, or it cannot be asked any more
+            continue
+    return False
 
 
 def _check_is_over(catalogue: Catalogue, exports: list[ledger.StoredExport]) -> None:
@@ -246,13 +266,16 @@ class _ResumedFolder(FolderReceiver):
         self._leftovers = [self.place / name for name in found if name.endswith(PARTIAL_SUFFIX)]
 
     def begin(self) -> None:
-        """Mark the folder as unfinished, and remove what was half written."""
-        super().begin()
+        """Remove what was half written, and mark the folder as unfinished."""
         for path in self._leftovers:
             try:
                 path.unlink(missing_ok=True)
             except OSError as exc:
                 raise write_error(exc, path) from exc
+        super().begin()
+
+    def _may_stand_there(self) -> bool:
+        return True
 
     def put(
         self,

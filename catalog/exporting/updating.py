@@ -6,35 +6,50 @@ command calls in between: records that other programs added stay, and so do all 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from catalog.database import ledger, runs
 from catalog.database.catalogue import Catalogue
-from catalog.errors import DicomdirError, ExportError
-from catalog.exporting.book import left_out_row, planned_row
-from catalog.exporting.order import Order, options_of, order_from
+from catalog.errors import DicomdirError, ExportError, MediaFull
+from catalog.exporting.order import Order, order_from
 from catalog.exporting.plan import Item, LeftOut, Plan
 from catalog.exporting.receiver import DICOMDIR
+from catalog.exporting.volumes import size_with
 from catalog.files.digest import digest, digest_of
 from catalog.files.opening import Opener, Source
 from catalog.files.paths import absolute_text, split_member, to_text
 from catalog.files.urls import is_url
 from catalog.fileset.reader import read
-from catalog.fileset.tree import Record, walk
+from catalog.fileset.tree import walk
 from catalog.query.selection import Selection
 
 UPDATE = "update"
 """Name among the options of an export that says that it is an update of one."""
 
+TO_BE_REMOVED = "to be removed"
+"""Reason of an item of an update that is planned to be taken away."""
+
 
 class Existing(NamedTuple):
-    """An export that stands: as it was ordered, and its copies in the ledger by File ID."""
+    """An export that stands: as it was ordered, and its copies in the ledger by File ID.
+
+    Attributes
+    ----------
+    coming, going:
+        What updates were to bring and to take away that were interrupted: the ledger's item, by
+        SOP Instance UID.
+    interrupted:
+        The entries of these.
+    """
 
     order: Order
     copies: Mapping[str, ledger.ItemRow]
+    coming: Mapping[str, int] = MappingProxyType({})
+    going: Mapping[str, int] = MappingProxyType({})
+    interrupted: tuple[int, ...] = ()
 
 
 class Update(NamedTuple):
@@ -48,6 +63,9 @@ class Update(NamedTuple):
         Copies that the selection no longer has, sorted by File ID.
     unchanged:
         How many copies are as their sources.
+    caught_up, gone_before:
+        Copies that an interrupted update brought and took away, of which the ledger does not know;
+        of the former the File ID, too.
     """
 
     existing: Existing
@@ -56,6 +74,8 @@ class Update(NamedTuple):
     removed: tuple[ledger.ItemRow, ...]
     unchanged: int
     left_out: tuple[LeftOut, ...]
+    caught_up: tuple[tuple[Item, str], ...] = ()
+    gone_before: tuple[ledger.ItemRow, ...] = ()
 
     @property
     def gone(self) -> list[str]:
@@ -68,6 +88,23 @@ class Update(NamedTuple):
     def coming(self) -> tuple[Item, ...]:
         """Items whose sources are copied."""
         return (*self.added, *self.replaced)
+
+    @property
+    def done_before(self) -> tuple[int, ...]:
+        """The entries of interrupted updates, if all that they were to do stands."""
+        found = self.existing
+        done = len(self.caught_up) + len(self.gone_before)
+        return found.interrupted if 0 < done == len(found.coming) + len(found.going) else ()
+
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether the ledger lacks what an interrupted update did."""
+        return bool(self.caught_up or self.gone_before)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether neither the medium nor the ledger is to be changed."""
+        return not (self.coming or self.removed or self.has_caught_up)
 
 
 def existing(catalogue: Catalogue, destination: Path, selection: Selection) -> Existing:
@@ -92,6 +129,27 @@ def existing(catalogue: Catalogue, destination: Path, selection: Selection) -> E
                 f"The export to {shown} was not finished; `dcat export --resume {shown}` goes on with it."
             )
         copies = ledger.copies_of(connection, latest.file_set_uid)
+        open_ones = [
+            each
+            for each in found
+            if each.options.get(UPDATE)
+            and each.fileset_ref is None
+            and each.file_set_uid == latest.file_set_uid
+        ]
+        planned = [
+            (ref, row)
+            for each in reversed(open_ones)
+            for ref, row in ledger.items_of(connection, each.ref)
+            if row.outcome == "planned"
+        ]
+    for each in open_ones:
+        run = runs.one(catalogue, each.run_ref)
+        if run is not None and run.outcome is runs.Outcome.RUNNING:
+            raise ExportError(
+                f"An update of {shown} is under way: process {run.pid} on {run.host}, since {run.started_at}."
+            )
+    going = {row.sop_instance_uid: ref for ref, row in planned if row.reason == TO_BE_REMOVED}
+    coming = {row.sop_instance_uid: ref for ref, row in planned if row.reason != TO_BE_REMOVED}
     options = {name: value for name, value in latest.options.items() if name != UPDATE}
     order = order_from(options, destination, latest.file_set_uid, selection)
     for is_so, what in (
@@ -102,7 +160,7 @@ def existing(catalogue: Catalogue, destination: Path, selection: Selection) -> E
     ):
         if is_so:
             raise ExportError(f"{shown} cannot be updated, as {what} made anew: export again.")
-    return Existing(order, copies)
+    return Existing(order, copies, coming, going, tuple(each.ref for each in open_ones))
 
 
 def plan_update(
@@ -119,19 +177,25 @@ def plan_update(
     on_medium = named if named is not None else files_named(found.order)
     left_out = list(plan.left_out)
     added, replaced = [], []
+    caught_up: list[tuple[Item, str]] = []
     unchanged = 0
     for item in plan.items:
         uid = item.candidate.claims.instance.sop_instance_uid or ""
         path = on_medium.get(uid)
         if path is None or path not in found.copies:
-            if path is not None:
+            if path is not None and uid in found.coming:
+                caught_up.append((item, path))
+            elif path is not None:
                 unchanged += 1  # another program's record: it is left as it is
             elif (why := _cannot_be_added(item)) is not None:
                 left_out.append(LeftOut(item.candidate, *why, _source(item)))
             else:
                 added.append(item)
         elif _is_as_before(destination / path, found.copies[path], item):
-            unchanged += 1
+            if uid in found.coming and _is_newer(destination / path, found.copies[path], item):
+                caught_up.append((item, path))
+            else:
+                unchanged += 1
         elif is_url(item.source.root):
             left_out.append(LeftOut(item.candidate, *_AT_URL, _source(item)))
         else:
@@ -143,7 +207,12 @@ def plan_update(
         for path, row in sorted(found.copies.items())
         if remove and row.sop_instance_uid not in wanted and on_medium.get(row.sop_instance_uid) == path
     ]  # fmt: skip
-    return Update(found, tuple(added), tuple(replaced), tuple(removed), unchanged, tuple(left_out))
+    gone_before = [
+        row
+        for path, row in sorted(found.copies.items())
+        if row.sop_instance_uid in found.going and row.sop_instance_uid not in on_medium
+    ]
+    return Update(found, tuple(added), tuple(replaced), tuple(removed), unchanged, tuple(left_out), tuple(caught_up), tuple(gone_before))  # fmt: skip
 
 
 def files_named(order: Order) -> dict[str, str]:
@@ -201,120 +270,41 @@ def _is_as_before(copy: Path, row: ledger.ItemRow, item: Item) -> bool:
         return False
 
 
+def check_capacity(update: Update) -> None:
+    """Make sure that a volume of a certain size can hold what is added to it.
+
+    Raises
+    ------
+    MediaFull
+        If it cannot. Nothing was written.
+    """
+    order = update.existing.order
+    capacity_bytes = order.capacity_bytes
+    if capacity_bytes is None or not update.coming:
+        return
+    gone = set(update.gone)
+    present = (
+        path.stat().st_size
+        for path in order.destination.rglob("*")
+        if path.is_file() and path.relative_to(order.destination).as_posix() not in gone
+    )
+    used = size_with(present, update.coming)
+    if used > capacity_bytes:
+        raise MediaFull(
+            f"{to_text(str(order.destination))} is a volume of {capacity_bytes:,} bytes and would come to {used:,}. Select less for it, or export again with --media. Nothing was written."
+        )
+
+
+def _is_newer(copy: Path, row: ledger.ItemRow, item: Item) -> bool:
+    """Return whether a copy has the bytes of its source, and others than the ledger has of it."""
+    try:
+        own = digest(str(copy))
+        with Opener() as opener:
+            source = Source(item.source.root, item.source.path)
+            return own != row.digest and own == digest_of(source, opener)
+    except OSError:  # what cannot be read is not recorded; verifying the medium tells it
+        return False
+
+
 def _source(item: Item) -> str:
     return f"{item.source.root.rstrip('/')}/{item.source.path}"
-
-
-class Entry:
-    """The ledger's entry of an update under way."""
-
-    def __init__(
-        self, catalogue: Catalogue, update: Update, run_ref: int, export_ref: int, refs: list[int]
-    ) -> None:
-        self._catalogue, self._update = catalogue, update
-        self._run_ref, self.export_ref, self._refs = run_ref, export_ref, refs
-        self.counts = {"copied": 0, "removed": 0, "failed": 0, "left out": len(update.left_out)}
-
-    def removed(self) -> None:
-        """Record that the copies that the selection no longer has are gone."""
-        refs = self._refs[len(self._update.coming) :]
-        with self._catalogue.write() as connection:
-            ledger.settle_items(
-                connection,
-                [
-                    ledger.Settled(ref, "removed", row.size_bytes, row.digest, None)
-                    for ref, row in zip(refs, self._update.removed, strict=True)
-                ],
-            )
-        self.counts["removed"] = len(self._update.removed)
-
-    def finished(self, failed: Mapping[str, str]) -> None:
-        """Record what stands on the medium now; `failed` has reasons by source path."""
-        order = self._update.existing.order
-        try:
-            data = (order.destination / DICOMDIR).read_bytes()
-            fileset = read(data).fileset
-        except (OSError, DicomdirError) as exc:
-            raise ExportError(f"The DICOMDIR of {order.destination} cannot be read: {exc}") from exc
-        named = {
-            record.plain(0x00041511) or "": record
-            for _, record in walk(fileset.records)
-            if record.file_components
-        }
-        settled = []
-        for ref, item in zip(self._refs, self._update.coming, strict=False):
-            uid = item.candidate.claims.instance.sop_instance_uid or ""
-            record = named.get(uid)
-            why = failed.get(_source(item))
-            if record is None or why is not None:
-                reason = why or "it could not be added"
-                settled.append(ledger.Settled(ref, "failed", None, None, reason))
-                self.counts["failed"] += 1
-                continue
-            path = "/".join(record.file_components or ())
-            copy = order.destination / path
-            size = copy.stat().st_size
-            settled.append(ledger.Settled(ref, "copied", size, digest(str(copy)), None))
-            self.counts["copied"] += 1
-        with self._catalogue.write() as connection:
-            ledger.settle_items(connection, settled)
-            known = ledger.instances_named(connection, order.file_set_uid)
-            rows = self._record_rows([*walk(fileset.records)], known)
-            stored = ledger.StoredFileSet(
-                absolute_text(order.destination),
-                "exported",
-                order.file_set_uid,
-                order.file_set_id,
-                digest(str(order.destination / DICOMDIR)),
-            )
-            former = ledger.exports_of(connection, order.file_set_uid)
-            fileset_ref = ledger.store_fileset(connection, self._run_ref, stored, rows)
-            for export_ref in (*former, self.export_ref):
-                ledger.end_export(connection, export_ref, fileset_ref)
-
-    def _record_rows(
-        self, walked: Sequence[tuple[int, Record]], known: Mapping[str, int]
-    ) -> list[ledger.RecordRow]:
-        instances = dict(known)
-        for item in self._update.coming:
-            uid = item.candidate.claims.instance.sop_instance_uid or ""
-            instances[uid] = item.candidate.instance_ref
-        rows = []
-        for position, (depth, record) in enumerate(walked):
-            path = "/".join(record.file_components) if record.file_components else None
-            uid = record.plain(0x00041511) or ""
-            rows.append(
-                ledger.RecordRow(
-                    position, depth, record.type, None, path, path,
-                    record.plain(0x00041510), uid or None, record.plain(0x00041512), None,
-                    instances.get(uid),
-                )
-            )  # fmt: skip
-        return rows
-
-
-@contextmanager
-def recorded(catalogue: Catalogue, update: Update, order: Order, arguments: str) -> Iterator[Entry]:
-    """Give the ledger's entry of `update`; all that is planned stands in it before the medium changes.
-
-    `order` has the selection, the reason and the recipient of the update itself.
-    """
-    found = update.existing.order
-    place = absolute_text(found.destination)
-    with runs.recorded(catalogue, "export", arguments) as run:
-        with catalogue.write() as connection:
-            going_on = ledger.Volume(options_of(found) | {UPDATE: True}, place)
-            export_ref = ledger.begin_export(
-                connection, run.ref, place, order.selection.text, found.file_set_uid,
-                order.reason, order.recipient, going_on,
-            )  # fmt: skip
-            rows = [planned_row(item) for item in update.coming]
-            rows += [
-                row._replace(outcome="planned", reason="to be removed") for row in update.removed
-            ]
-            ledger.add_items(connection, export_ref, rows)
-            refs = ledger.item_refs(connection, export_ref)
-            ledger.add_items(connection, export_ref, [left_out_row(o) for o in update.left_out])
-        entry = Entry(catalogue, update, run.ref, export_ref, refs)
-        run.counts = lambda: entry.counts
-        yield entry

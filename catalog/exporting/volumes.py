@@ -30,6 +30,9 @@ BLOCK_BYTES = 2048
 _BASE_BYTES = 2 << 20
 """Volume descriptors, path tables, DICOMDIR's own head, README, manifest and their folders."""
 
+_DESCRIPTORS_BYTES = 1 << 20
+"""The part of that which is in no file."""
+
 _RECORD_BYTES = 1024
 """More than a directory record with its keys, its line in the manifest and its folder's entry take."""
 
@@ -298,6 +301,12 @@ def _largest_first(
     groups = [(name, list(group)) for name, group in groupby(ordered, key)]
     groups.sort(key=lambda each: (-_size(each[1], extra_bytes, sizes), each[0]))
     return [group for _, group in groups]
+
+
+def size_with(present_bytes: Iterable[int], items: Sequence[Item]) -> int:
+    """Return what a medium takes with files that are on it, given by their sizes, and items that come."""
+    present = sum(-(-size // BLOCK_BYTES) * BLOCK_BYTES for size in present_bytes)
+    return _DESCRIPTORS_BYTES + present + _size(items, 0)
 
 
 def _size(items: Sequence[Item], extra_bytes: int, sizes: Sizes | None = None) -> int:

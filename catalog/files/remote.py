@@ -231,8 +231,9 @@ def broken_off(root: str, after: str, exc: BaseException) -> NoReturn:
     """Raise that a listing is not complete."""
     where = f"after {after}" if after else "before its first entry"
     why = str(exc).rstrip(".") if isinstance(exc, DcatError) else why_of(exc)
+    end = "" if why.endswith("?") else "."
     raise StorageError(
-        f"The listing of {root} broke off {where}: {why}. Nothing that it did not list is taken for missing; run it again."
+        f"The listing of {root} broke off {where}: {why}{end} Nothing that it did not list is taken for missing; run it again."
     ) from exc
 
 

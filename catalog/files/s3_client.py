@@ -121,9 +121,16 @@ class Client:
         if most is not None:
             arguments["MaxKeys"] = most
         try:
-            return self._done(self._call("list_objects_v2", arguments))
+            answer = self._done(self._call("list_objects_v2", arguments))
         except OSError as exc:
             raise StorageError(f"{self.root} cannot be listed: {why_of(exc)}.") from exc
+        if "IsTruncated" not in answer:
+            # A console, a proxy or a sign-in page answers 200 to anything; botocore finds no keys
+            # in it, as in the listing of an empty bucket, but that says whether it is complete.
+            raise StorageError(
+                f"{self.root} cannot be listed: what came is no listing of S3. Is the endpoint right (AWS_ENDPOINT_URL), and no console or proxy{self._endpoint()}?"
+            )
+        return answer
 
     def version(self, key: str) -> Version:
         """Return the version of an object.

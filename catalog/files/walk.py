@@ -182,10 +182,34 @@ def _walk_folder(
     entries: list[_Looked] | None = None,
 ) -> Iterator[list[Entry]]:
     """Yield what lies in a folder in runs: plain files that follow each other, or one other entry."""
-    # Recursion is as deep as the folders are, which the file system bounds (PATH_MAX).
+    # The folders on the way are on a list, not on the call stack: PATH_MAX allows two thousand.
+    open_ = [_in_folder(_Folder(folder, prefix, ancestors), follow_links, entries)]
+    while open_:
+        for found in open_[-1]:
+            if isinstance(found, _Folder):
+                open_.append(_in_folder(found, follow_links))
+                break
+            yield found
+        else:
+            open_.pop()
+
+
+class _Folder(NamedTuple):
+    """A folder to list; `prefix` is what the paths of its entries begin with."""
+
+    path: str
+    prefix: str
+    ancestors: tuple[Identity, ...]
+
+
+def _in_folder(
+    folder: _Folder, follow_links: bool, entries: list[_Looked] | None = None
+) -> Iterator[list[Entry] | _Folder]:
+    """Yield what lies in a folder in runs, and each folder in it where its entries are due."""
+    prefix, ancestors = folder.prefix, folder.ancestors
     try:
         names, looked_at = (
-            _listed(folder, follow_links, ancestors)
+            _listed(folder.path, follow_links, ancestors)
             if entries is None
             else ([looked.name for looked in entries], {looked.name: looked for looked in entries})
         )
@@ -193,7 +217,7 @@ def _walk_folder(
         yield [Entry(prefix, Kind.UNLISTED, reason=f"the folder cannot be listed: {exc.strerror}")]
         return
     names.sort()
-    start = os.path.join(folder, "")  # noqa: PTH118
+    start = os.path.join(folder.path, "")  # noqa: PTH118
     run: list[Entry] = []
     for name in names:
         looked = looked_at.get(name)
@@ -208,14 +232,12 @@ def _walk_folder(
                     continue
             except OSError:
                 pass  # looked at again below, which tells what is wrong
-            looked = _Looked(name, _At(folder, name))
+            looked = _Looked(name, _At(folder.path, name))
         if run:
             yield run
             run = []
         if looked.identity is not None:
-            yield from _walk_folder(
-                looked.entry.path, prefix + looked.name, follow_links, (*ancestors, looked.identity)
-            )
+            yield _Folder(looked.entry.path, prefix + looked.name, (*ancestors, looked.identity))
         elif looked.encloses:
             reason = "a link to a folder that encloses it"
             yield [Entry(prefix + looked.name, Kind.NOT_FOLLOWED, reason=reason)]

@@ -25,6 +25,9 @@ ext4 of Linux 6.18 looks for larger stretches of memory where it is given more, 
 long as copying the bytes.
 """
 
+UNFINISHED = "UNFINISHED.TXT"
+"""A plain text file (PS3.10 §8.1 allows them) that stands on an exported medium until it is complete."""
+
 PARTIAL_SUFFIX = ".part"
 """Suffix of a file that is being written; what carries it is never a finished file."""
 
@@ -41,7 +44,8 @@ def writing_to(target: Path | str) -> Iterator[None]:
 def write_error(exc: OSError, target: Path | str) -> ExportError:
     """Return the error of this project for a failed write to `target`."""
     if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return MediaFull(f"No space is left at {Path(target).parent} ({exc.strerror}).")
+        longest = " FAT32 takes files of less than 4 GiB." if exc.errno == errno.EFBIG else ""
+        return MediaFull(f"No space is left at {Path(target).parent} ({exc.strerror}).{longest}")
     if exc.errno in _GONE:
         return ExportError(
             f"{target} cannot be written: {exc.strerror}. Has the medium been taken out, or its folder moved?"

@@ -21,6 +21,7 @@ from catalog.files.opening import Opener, Source
 from catalog.files.paths import absolute_text, from_text, to_text
 from catalog.files.writing import sync, sync_folder, write_error
 from catalog.findings import Finding, Severity
+from catalog.importing.holding import held
 from catalog.importing.naming import Folders, Template, apart, folded
 from catalog.importing.outcome import CopyItem, CopyOutcome
 from catalog.importing.reading import HeaderReader
@@ -67,7 +68,7 @@ def check_folder(folder: Path, medium: Medium) -> None:
     PathError
         With the reason.
     """
-    if folder.exists() and not folder.is_dir():
+    if os.path.lexists(folder) and not folder.is_dir():
         raise PathError(f"{to_text(str(folder))} is not a folder. Name a folder for the copies.")
     if medium.is_container:
         return
@@ -90,6 +91,7 @@ class Copying:
         self._reader = reader
         self._opener = Opener()
         self._digests: dict[str, str] = {}
+        self._in_the_way: dict[str, str | None] = {"": None}
 
     # -- the plan --------------------------------------------------------------------------
 
@@ -127,6 +129,8 @@ class Copying:
         """Return the copy under the first name that no other bytes have."""
         for attempt in range(3):
             target = folders.settled(self._named(own, instance, attempt))
+            if (blocking := self._blocking(target.rpartition("/")[0])) is not None:
+                raise SourceChanged(f"{blocking} in the archive folder is no folder, and one of that name is needed")  # fmt: skip
             fits = self._fits(target, instance, taken)
             if fits is not None:
                 return Planned(instance, target, fits, attempt > 0)
@@ -137,6 +141,16 @@ class Copying:
             return own
         folder, slash, name = own.rpartition("/")
         return folder + slash + apart(name, self._digest(instance.path)[: 8 * attempt])
+
+    def _blocking(self, folder: str) -> str | None:
+        """Return what stands at `folder`, or above it, and is none; `None` if nothing does."""
+        if folder not in self._in_the_way:
+            found = self._blocking(folder.rpartition("/")[0])
+            full = self._full(folder)
+            if found is None and os.path.lexists(full) and not full.is_dir():
+                found = folder
+            self._in_the_way[folder] = found
+        return self._in_the_way[folder]
 
     def _fits(self, target: str, instance: Instance, taken: dict[str, Instance]) -> bool | None:
         """Return whether the same bytes are at `target`; `None` if other bytes are."""
@@ -206,7 +220,7 @@ class Copying:
             )
 
     def copied(
-        self, planned: Iterable[Planned], noticed: Callable[[Finding], None]
+        self, planned: Sequence[Planned], noticed: Callable[[Finding], None]
     ) -> Iterator[Copied]:
         """Make the copies one after the other and yield each; those that are there already are read.
 
@@ -217,8 +231,17 @@ class Copying:
         MediaFull, ExportError
             If the folder takes no more. What was copied before stands.
         PathError
-            If the medium is gone.
+            If the medium is gone, or another import is copying into the folder.
         """
+        if not planned:
+            return
+        self._make_folder(self._folder)
+        with held(self._folder):
+            yield from self._made(planned, noticed)
+
+    def _made(
+        self, planned: Sequence[Planned], noticed: Callable[[Finding], None]
+    ) -> Iterator[Copied]:
         for each in planned:
             target = self._full(each.target)
             try:

@@ -12,7 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from catalog.database import attribute_sets, ledger, patient_links, roots, runs
+from catalog.database import (
+    attribute_sets,
+    ledger,
+    ledger_missing,
+    patient_links,
+    roots,
+    runs,
+)
 from catalog.database.catalogue import Catalogue
 from catalog.database.rows import patient_identity
 from catalog.database.upsert import RowWriter
@@ -25,7 +32,7 @@ from catalog.importing import naming
 from catalog.importing.copying import Copied, Copying, Instance, check_folder
 from catalog.importing.keys import ChainReader
 from catalog.importing.meeting import BATCH_FILES, BATCH_RECORDS, Met
-from catalog.importing.opening import Opened, open_medium
+from catalog.importing.opening import Gone, Opened, open_medium
 from catalog.importing.outcome import CopyItem, Imported, Order
 from catalog.importing.packed import Packed
 from catalog.importing.reading import FileRead, Files, HeaderReader
@@ -197,6 +204,12 @@ class _Importing:
                 self.imported.linked = patient_links.add(
                     connection, self.order.links, self.run_ref, self._now
                 )
+                asked = {link.foreign for link in self.order.links}
+                self.imported.linked_without_study = [
+                    each.link.foreign
+                    for each in patient_links.stored(connection)
+                    if each.link.foreign in asked and not each.studies
+                ]
 
     # -- records ---------------------------------------------------------------------------
 
@@ -294,6 +307,8 @@ class _Importing:
             if place is not None:
                 named = {_below(place, path) for path in self._there}
                 ledger.mark_unnamed_missing(connection, self.run_ref, place, named, self._now)
+                is_gone = Gone(self.medium)
+                ledger_missing.mark_gone(connection, self.run_ref, place, is_gone, self._now)
             rows = map(ledger.RecordRow._make, self._rows)
             self._fileset_ref = ledger.store_fileset(
                 connection, self.run_ref, stored, rows, imported.findings

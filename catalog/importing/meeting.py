@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from catalog.entities import Status
 from catalog.events import Finished, Listener, Progress, Started
+from catalog.files.paths import is_archive_name
 from catalog.files.walk import Entry, Kind
 from catalog.fileset.tree import Record
 from catalog.findings import Finding, Severity
@@ -57,6 +58,8 @@ class Met:
         directory = opened.take_directory()
         imported.has_directory = directory is not None
         imported.findings += opened.findings
+        unlisted = (e for e in opened.medium.others if e.kind is Kind.UNLISTED)
+        imported.findings += map(_left_alone, unlisted)
         self._steps: Steps | None = None
         if directory is None:
             if not any(f.code == "directory-unreadable" for f in opened.findings):
@@ -97,7 +100,10 @@ class Met:
             self.imported.findings += self._stated.findings
         others = [] if self.order.named_only else list(files.unnamed(self.named))
         if not self.order.named_only:
-            self.imported.findings += map(_left_alone, self.medium.others)
+            # What a record names was told with the record, and what is unlisted at the beginning.
+            told = self._steps.shut if self._steps else ()
+            others_ = (e for e in self.medium.others if e.kind is not Kind.UNLISTED)
+            self.imported.findings += (_left_alone(e) for e in others_ if e.path not in told)
         total = len(self.named) + len(others)
         self.listener(Started(READING, total, "files"))
         done = 0
@@ -134,10 +140,9 @@ class Met:
         file, claims, _ = read.reading
         self._compare_digest(read)
         if claims is None or file.status is Status.TRUNCATED:
-            severity = Severity.ERROR if claims is None else Severity.WARNING
             code = "file-unreadable" if claims is None else "file-truncated"
             message = f"A record names it, and it is no whole instance: {file.error or file.status.value}."
-            finding = Finding(code, severity, message, read.path, "PS3.10 §7", offset)
+            finding = Finding(code, Severity.ERROR, message, read.path, "PS3.10 §7", offset)
             self.imported.findings.append(finding)
 
     def _judge_unnamed(self, read: FileRead) -> None:
@@ -145,16 +150,28 @@ class Met:
         self._compare_digest(read)
         if file.status is Status.NOT_DICOM:
             self.imported.beside += 1
+            if is_archive_name(read.path):
+                message = (
+                    "It is an archive, and was not looked into; import it by itself, or index it."
+                )
+                self.imported.findings.append(Finding("archive-passed-over", Severity.WARNING, message, read.path))  # fmt: skip
             return
         if file.status is Status.DICOMDIR:
             if not any(f.code == "further-dicomdir" and f.place == read.path for f in self.imported.findings):  # fmt: skip
                 self.imported.findings.append(further_dicomdir(read.path))
+            return
+        if file.status is Status.UNREADABLE:
+            message = f"It may be an instance that is lost: {file.error or file.status.value}."
+            self.imported.findings.append(Finding("file-unreadable", Severity.ERROR, message, read.path, "PS3.10 §7"))  # fmt: skip
             return
         if claims is None:
             message = f"No record names it, and it is no instance that can be taken: {file.error or file.status.value}."
             self.imported.findings.append(Finding("file-passed-over", Severity.WARNING, message, read.path, "PS3.10 §7"))  # fmt: skip
             return
         self.imported.unnamed.append(read.path)
+        if file.status is Status.TRUNCATED:
+            message = f"It is no whole instance: {file.error or file.status.value}."
+            self.imported.findings.append(Finding("file-truncated", Severity.ERROR, message, read.path, "PS3.10 §7"))  # fmt: skip
         if self.imported.has_directory:
             message = "It is a DICOM file that no record names."
             self.imported.findings.append(Finding("file-unnamed", Severity.WARNING, message, read.path, "PS3.3 F.2.1"))  # fmt: skip

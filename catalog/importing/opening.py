@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from catalog.errors import ArchiveError, DicomdirError, PathError
-from catalog.files.medium import Container, Medium, medium_at
+from catalog.files.medium import MAX_DIRECTORY_BYTES, Container, Medium, medium_at
 from catalog.files.members import MemberKind
 from catalog.files.opening import Opener, Source
-from catalog.files.paths import absolute_text, is_archive_name, on_disk, to_text
+from catalog.files.paths import absolute_text, is_archive_name, on_disk, split_member, to_text
+from catalog.files.urls import is_url_by_path
 from catalog.files.walk import Entry, Kind, walk
 from catalog.fileset.medium import dicomdir_names
 from catalog.fileset.reader import Directory, read
@@ -57,6 +59,7 @@ def open_medium(path: Path, *, needs_directory: bool = True) -> Opened:
     DicomdirError
         If nothing can be made of it.
     """
+    _check_kind(path)
     try:
         medium = medium_at(path, dicomdir_names)
     except PathError:
@@ -64,14 +67,24 @@ def open_medium(path: Path, *, needs_directory: bool = True) -> Opened:
         if bare is None:
             raise
         if below := _dicomdirs(bare):
-            raise PathError(_several(path, below)) from None
+            raise PathError(_several(path, below, bare)) from None
+        shut = _shut(bare)
+        if needs_directory and shut is not None:
+            shown = to_text(str(path))
+            raise PathError(
+                f"{shown}: {shut} To copy into an archive what can be read, add --copy-to FOLDER; to have it whole, extract it, or have it sent again."
+            ) from None
         if needs_directory:
             shown = to_text(str(path))
             raise PathError(
                 f"{shown} has no DICOMDIR. To copy its instances into an archive all the same, add --copy-to FOLDER; "
                 f"to catalogue them where they are, use `dcat index {shown}`."
             ) from None
-        return Opened(bare, None, "")
+        if shut is None:
+            return Opened(bare, None, "")
+        says = f"{shut} The medium is taken as one without DICOMDIR."
+        return Opened(bare, None, "", (Finding("directory-unreadable", Severity.ERROR, says, ""),))
+    _check_size(medium)
     data = [medium.directory()]
     digest = hashlib.sha256(data[0]).hexdigest()
     others = tuple(_further(medium))
@@ -88,6 +101,52 @@ def open_medium(path: Path, *, needs_directory: bool = True) -> Opened:
             "directory-unreadable", Severity.ERROR, message, medium.dicomdir_path, exc.clause, exc.offset_bytes
         )  # fmt: skip
         return Opened(medium, None, "", (unread, *others))
+
+
+def _check_kind(path: Path) -> None:
+    """Refuse a drive, a pipe, and whatever else is neither folder nor file: it may never end, or never answer."""
+    shown = to_text(str(path))
+    if is_url_by_path(path) and not path.exists():
+        raise PathError(
+            f"{shown} is a URL, and media are taken in from folders and files. Fetch it first; `dcat index` reads behind URLs."
+        )
+    try:
+        mode = path.stat().st_mode
+    except OSError as exc:
+        raise PathError(f"{shown} cannot be read: {exc.strerror or exc}.") from exc
+    if stat.S_ISBLK(mode):
+        raise PathError(
+            f"{shown} is a drive. Mount the disc, and name the folder where it then is."
+        )
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise PathError(f"{shown} is neither a folder nor a file. Name the folder of the medium, its DICOMDIR, or a ZIP, tar or ISO file.")  # fmt: skip
+
+
+def _check_size(medium: Medium) -> None:
+    """Refuse what is called a DICOMDIR and would fill the memory; in a container `Medium` does."""
+    if medium.is_container:
+        return
+    try:
+        size = medium.dicomdir.stat().st_size
+    except OSError:
+        return  # reading it says why
+    if size > MAX_DIRECTORY_BYTES:
+        raise PathError(
+            f"{medium.place} has {size:,} bytes, which is no DICOMDIR: dcat takes {MAX_DIRECTORY_BYTES:,}. Name another file, or the folder of the medium."
+        )
+
+
+def _shut(medium: Medium) -> str | None:
+    """Return what keeps the DICOMDIR of a medium from being read or found; `None` if it has none."""
+    lost = [entry for entry in medium.others if entry.kind is not Kind.NOT_FOLLOWED]
+    for entry in lost:
+        if dicomdir_names([entry.path.rpartition("/")[2]]):
+            return f"{entry.path} cannot be read: {entry.reason}."
+    for entry in lost:
+        if entry.kind is Kind.UNLISTED:
+            below = f" below {entry.path}" if entry.path else ""
+            return f"No DICOMDIR was found, and not all{below} can be listed: {entry.reason}."
+    return None
 
 
 def _dicomdirs(medium: Medium) -> list[str]:
@@ -107,12 +166,17 @@ def further_dicomdir(path: str) -> Finding:
     return Finding("further-dicomdir", Severity.WARNING, message, path, "PS3.10 §8.6")
 
 
-def _several(path: Path, below: list[str]) -> str:
+def _several(path: Path, below: list[str], medium: Medium) -> str:
     shown = to_text(str(path)).rstrip("/")
     places = ", ".join(f"{shown}/{each}" for each in below[:_SHOWN])
     more = f" and {len(below) - _SHOWN:,} more" if len(below) > _SHOWN else ""
     verb = "is" if len(below) == 1 else "are"
-    return f"{shown} has no DICOMDIR itself, but below it {verb} {places}{more}. Name the one to import."
+    what = (
+        "Extract it, and name one of the folders."
+        if medium.is_container
+        else "Name the one to import."
+    )
+    return f"{shown} has no DICOMDIR itself, but below it {verb} {places}{more}. {what}"
 
 
 def _bare(path: Path) -> Medium | None:
@@ -148,6 +212,29 @@ def _bare(path: Path) -> Medium | None:
         others.append(Entry("", Kind.UNLISTED, reason=error))
     container = Container(folder or "/", name, "")
     return Medium(path, path / "DICOMDIR", members, tuple(others), container)
+
+
+class Gone:
+    """Tells of paths whether it is known that the medium has no such file.
+
+    It is not known below what could not be listed or was not followed, nor in archives on the medium.
+    """
+
+    def __init__(self, medium: Medium) -> None:
+        self._files = medium.files
+        self._others = {entry.path for entry in medium.others}
+        self._hidden = tuple(
+            entry.path if entry.kind is Kind.UNLISTED else f"{entry.path}/"
+            for entry in medium.others
+        )
+
+    def __call__(self, path: str) -> bool:
+        """Return whether it is known that there is no file at `path`, below the medium's root."""
+        outer = path
+        while (parts := split_member(outer)) is not None:
+            outer = parts[0]
+        is_there = outer in self._files or outer in self._others
+        return not is_there and not outer.startswith(self._hidden)
 
 
 def leads_out(medium: Medium, path: str) -> bool:

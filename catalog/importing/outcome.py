@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from catalog.attributes import Further
-from catalog.database.patient_links import Link
+from catalog.database.patient_links import Link, PatientId
 from catalog.findings import Finding, Severity
 from catalog.importing.naming import DEFAULT
 from catalog.importing.packed import Findings
@@ -22,6 +22,7 @@ FILES_LOST = frozenset(
     [
         "directory-unreadable",
         "file-unreadable",
+        "file-truncated",
         "reference-wrong",
         "link-out",
         "digest-differs",
@@ -151,6 +152,8 @@ class Imported:
     present, absent, refused:
         Files that records name: there, not there, and not looked for because their File ID would
         lead out of the medium or is no File ID.
+    shut:
+        Files that records name and that are there, but cannot be looked into.
     unplaced:
         Records that name a file but not which instance it is or where that belongs.
     findings:
@@ -165,6 +168,8 @@ class Imported:
         Files that are not DICOM: viewers, pages, programs.
     copies:
         What was copied, by source, sorted.
+    linked_without_study:
+        Patients that were linked and of whom the catalogue has no study: perhaps not who was meant.
     """
 
     folder: Path
@@ -175,21 +180,23 @@ class Imported:
     present: int = 0
     absent: int = 0
     refused: int = 0
+    shut: int = 0
     unplaced: int = 0
     read: int = 0
     beside: int = 0
     linked: int = 0
     unnamed: list[str] = field(default_factory=list)
     copies: list[CopyItem] = field(default_factory=list)
+    linked_without_study: list[PatientId] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     findings: Findings = field(default_factory=Findings)
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing of the medium was lost or wrong, and either all of the named files are there or none is."""
+        """Whether nothing of the medium was lost or wrong, and either all of the named files are there or no instance is."""
         lost = any(f.code in _LOST or f.code in FILES_LOST for f in self.findings)
         wrong = any(each.is_identity for each in self.differences)
-        some = self.absent and (self.present or self.copies)
+        some = self.absent and (self.present or self.shut or self.copies or self.unnamed)
         return not (lost or wrong or self.unplaced or self.refused or some)
 
     def copied(self, outcome: CopyOutcome) -> int:
@@ -202,6 +209,8 @@ class Imported:
             "records": self.records.total(), "present": self.present, "absent": self.absent,
             "refused": self.refused, "unplaced": self.unplaced, "findings": len(self.findings),
         }  # fmt: skip
+        if self.shut:
+            counts["shut"] = self.shut
         if self.read:
             counts |= {"read": self.read, "differences": len(self.differences), "unnamed": len(self.unnamed), "beside": self.beside}  # fmt: skip
         if self.copies:

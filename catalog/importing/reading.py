@@ -12,7 +12,7 @@ from catalog.entities import Reading, Status, StoredFile
 from catalog.errors import HeaderError
 from catalog.files.medium import Medium
 from catalog.fileset.manifest import manifests_among
-from catalog.importing.opening import leads_out
+from catalog.importing.opening import leads_out, link_out
 from catalog.importing.outcome import Imported
 
 
@@ -93,10 +93,15 @@ class Files:
                 yield self._reading(path)
 
     def unnamed(self, named: Collection[str]) -> Iterator[str]:
-        """Yield the paths of files that no record names, sorted; those that lead out aside."""
+        """Yield the paths of files that no record names, sorted; those that lead out are findings."""
+        told = {f.place for f in self._imported.findings if f.code == "link-out"}
         for path in sorted(self._medium.files.keys() - set(named)):
-            if path != self._medium.dicomdir_path and not leads_out(self._medium, path):
+            if path == self._medium.dicomdir_path:
+                continue
+            if not leads_out(self._medium, path):
                 yield path
+            elif path not in told:
+                self._imported.findings.append(link_out(path))
 
 
 def _unread(path: str, exc: HeaderError | OSError) -> Reading:

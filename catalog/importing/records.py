@@ -13,6 +13,7 @@ from catalog.dicom.claims import ALWAYS, WANTED, ClaimsResult
 from catalog.dicom.header import Header
 from catalog.entities import Claims
 from catalog.files.medium import Medium
+from catalog.files.walk import Entry, Kind
 from catalog.fileset.file_id import Listing, resolve
 from catalog.fileset.reader import Directory, refused
 from catalog.fileset.records import record_type_for
@@ -63,6 +64,9 @@ class Steps:
         self._records = list(directory.fileset.records)
         self._imported = imported
         self._listing = Listing(medium.files)
+        self._others = {e.path: e for e in medium.others if e.kind is not Kind.UNLISTED}
+        self.shut: set[str] = set()
+        self._other_names = Listing(self._others)
         self._refused = refused(directory)
         self._chains = ChainReader()
         self._maker = ClaimsMaker(ALWAYS)
@@ -97,6 +101,14 @@ class Steps:
             imported.refused += 1
             return None, None
         is_refused = any(finding.code == "file-id-unsafe" for finding in resolution.findings)
+        if path is None and not is_refused and (other := self._other(components)) is not None:
+            message = f"A record names it, and it cannot be looked into: {other.reason}."
+            imported.findings.append(
+                Finding("file-unreadable", Severity.ERROR, message, other.path, "PS3.10 §7", offset)
+            )
+            imported.shut += 1
+            self.shut.add(other.path)
+            return None, None
         if not is_refused or offset not in self._refused:
             imported.findings += resolution.findings
         if path is not None:
@@ -107,6 +119,11 @@ class Steps:
             return None, None
         imported.absent += 1
         return None, "/".join(components)
+
+    def _other(self, components: tuple[str, ...]) -> Entry | None:
+        """Return the entry that a record names and that is there, but is no file that can be read."""
+        found, _ = self._other_names.like("/".join(components))
+        return self._others[found[0]] if found else None
 
     def _claims(
         self, chain: Sequence[Record], components: tuple[str, ...] | None, offset: int

@@ -83,6 +83,7 @@ class Comparing:
         self._reads_all = settings.full or settings.prove
         self._changes_only = False
         self._members = KnownMembers(catalogue, with_digest=settings.prove)
+        self._being_read: dict[tuple[int, str], str] = {}
         self._passed_over = {absolute_text(path) for path in catalogue.own_paths}
 
     def take_changes_only(self, unsettled: Collection[str]) -> None:
@@ -111,10 +112,15 @@ class Comparing:
             self._notice_emptied(place, len(self.gone) - gone_before)
 
     def settle(self, root_ref: int, readings: Sequence[Reading]) -> None:
-        """Count the members of archives that were read, and find those that are gone from them."""
+        """Count what was read, with the members of archives, and find those that are gone from them."""
+        for reading in readings:
+            kind = self._being_read.pop((root_ref, reading.file.path), None)
+            if kind is not None:
+                self.counts.done["opened"] += 1
+                self.counts.done[kind] += 1
         for member, row in self._members.settled(root_ref, readings):
             if member is not None:
-                self._count_change(root_ref, member.file, row)
+                self.counts.done[self._change(root_ref, member.file, row)] += 1
                 self.counts.done["opened"] += member.file.status != Status.NOT_FOLLOWED
             elif row is not None:
                 self._is_gone(row)
@@ -158,13 +164,15 @@ class Comparing:
             self._members.await_reading(place.root_ref, entry.path, members)
         elif self._is_unchanged(entry, found):
             return False
-        self._count_change(place.root_ref, entry, found)
+        kind = self._change(place.root_ref, entry, found)
         if found is not None:
             self.have_rows.add((place.root_ref, entry.path))
         if entry.kind is not Kind.FILE:
+            self.counts.done[kind] += 1
             self._keep((place.root_ref, place.root_path), [_unread(entry)])
             return False
-        self.counts.done["opened"] += 1
+        # Files are taken ahead of those that are read: a run that is stopped has not met them.
+        self._being_read[place.root_ref, entry.path] = kind
         return True
 
     def _is_unmet(self, place: roots.Place, row: KnownFile) -> None:
@@ -243,10 +251,8 @@ class Comparing:
         self.counts.lacking.update(names)
         return True
 
-    def _count_change(
-        self, root_ref: int, entry: Entry | StoredFile, row: KnownFile | None
-    ) -> None:
-        """Count an entry that is read or stored: as new or changed, or as what it was if it is read anyway."""
+    def _change(self, root_ref: int, entry: Entry | StoredFile, row: KnownFile | None) -> str:
+        """Return as what an entry counts that is read or stored: new, changed, or what it was if it is read anyway."""
         if row is None:
             kind = "new"
         elif (
@@ -261,7 +267,7 @@ class Comparing:
             kind = "returned" if row.status == Status.MISSING else "unchanged"
             if self.proof is not None:
                 self.proof.expect(root_ref, row)
-        self.counts.done[kind] += 1
+        return kind
 
     def _notice_unlisted(self, place: roots.Place, entry: Entry) -> None:
         path = entry.path.rstrip("/")

@@ -89,6 +89,14 @@ class Counts:
         self.done.update(other.done)
         self.lacking.update(other.lacking)
 
+    def copy(self) -> Counts:
+        """Return these counts as they are now."""
+        return Counts(self.by_status.copy(), self.done.copy(), self.lacking.copy())
+
+    def take(self, other: Counts) -> None:
+        """Become what `other` is."""
+        self.by_status, self.done, self.lacking = other.by_status, other.done, other.lacking
+
     def as_dict(self) -> dict[str, int]:
         """Return all counts by name, for the run's row."""
         return {

@@ -16,7 +16,7 @@ from catalog.database import stored_files
 from catalog.database.catalogue import Catalogue
 from catalog.database.roots import Place
 from catalog.database.stored_files import KnownFile
-from catalog.entities import Reading
+from catalog.entities import Reading, Status
 from catalog.files.paths import SEPARATOR, is_archive_name, split_member
 from catalog.indexing.known_rows import KnownRows
 
@@ -84,7 +84,14 @@ class KnownMembers:
                 read.setdefault(inside[0], []).append(reading)
             elif (root_ref, path) in self._unread:
                 rows = {row.path: row for row in self._unread.pop((root_ref, path))}
+                if _was_not_opened(reading):
+                    continue  # nothing is known of its members: they are not missing
                 for member in read.pop(path, ()):
                     yield member, rows.pop(member.file.path, None)
                 for row in rows.values():
                     yield None, row
+
+
+def _was_not_opened(reading: Reading) -> bool:
+    """Return whether the system could not open or read an archive; the next run tries it again."""
+    return reading.file.status is Status.UNREADABLE and reading.file.mtime_ns is None

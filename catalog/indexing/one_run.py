@@ -17,6 +17,7 @@ from catalog.files.paths import SEPARATOR, is_archive_name, is_single_file
 from catalog.indexing.comparing import Comparing, Root
 from catalog.indexing.counting import Settings
 from catalog.indexing.executing import CHUNK_FILES, Chunk, Executor
+from catalog.indexing.keeping import Keeping
 from catalog.indexing.proving import Proof
 from catalog.indexing.reading import How
 from catalog.indexing.stopping import Stop
@@ -60,6 +61,7 @@ class OneRun:
         self.last_stored: str | None = None
         self._stop = means.stop
         self._executor = executor
+        self._keeping = Keeping(catalogue)
         self._how = How(
             wanted(settings.attributes),
             with_digest=settings.digest,
@@ -77,6 +79,7 @@ class OneRun:
             catalogue, settings, means.listener, lacking, self._keep, self._is_back
         )
         self.counts = self._comparing.counts
+        self._stored_counts = self.counts.copy()
         self._roots: dict[str, int] = {}
         self._returned: list[KnownFile] = []
         self._batch: list[Reading] = []
@@ -142,13 +145,13 @@ class OneRun:
 
     def _keep(self, root: Root, readings: Sequence[Reading]) -> None:
         """Count readings of files below a root, and store them with their batch."""
+        if self._batch_root != root or self._is_batch_due():
+            self._flush()
         self._comparing.settle(root[0], readings)
         for reading in readings:
             self.counts.by_status[reading.file.status.value] += 1
         if self._comparing.proof is not None:
             readings = self._proved(self._comparing.proof, root[0], readings)
-        if self._batch_root != root or self._is_batch_due():
-            self._flush()
         self._batch_root = root
         self._batch += readings
 
@@ -184,12 +187,18 @@ class OneRun:
         }
         self._comparing.have_rows.difference_update((root_ref, path) for path in known)
         with self._stop.shut():
-            self.catalogue.store(
-                lambda connection: self._writer.store(connection, root_ref, batch, known),
-                self.run_ref,
-                self._writer.forget,
-            )
+            try:
+                self._keeping.check()
+                self.catalogue.store(
+                    lambda connection: self._writer.store(connection, root_ref, batch, known),
+                    self.run_ref,
+                    self._writer.forget,
+                )
+            except BaseException:
+                self.counts.take(self._stored_counts)
+                raise
             self.last_stored = f"{root_path.rstrip('/')}/{batch[-1].file.path}"
+            self._stored_counts = self.counts.copy()
         self._stored_s = time.monotonic()
 
     def _is_back(self, row: KnownFile) -> None:
@@ -240,6 +249,7 @@ class OneRun:
             self.counts.done["moved"] = len(moved)
         gone = self._comparing.gone  # as many as the archive has files, if it is not mounted
         self.counts.done["missing"] = len(gone) - len(moved.intersection(gone))
+        self._keeping.check()
 
     def _join(self, pairs: Sequence[tuple[int, int]], connection: Connection) -> set[int]:
         return stored_files.join_moved(connection, pairs, self.run_ref)

@@ -271,7 +271,7 @@ def create(
         described.character_set if described else None,
     )
     data = encoded(fileset, strict=True)
-    in_step = _in_step(plan, before, old, data) if before is not None else None
+    in_step = _in_step(plan, before, old, data)
     if plan.renames:
         from catalog.maintaining.renaming import rename
 
@@ -298,7 +298,7 @@ def _put(plan: Creation, data: bytes, before: bytes | None) -> Path | None:
     return backup
 
 
-def _in_step(plan: Creation, before: bytes, old: FileSet, data: bytes) -> InStep | None:
+def _in_step(plan: Creation, before: bytes | None, old: FileSet, data: bytes) -> InStep | None:
     """Return what brings the manifest in step with the new DICOMDIR; `None`, with findings, if it stays as it is."""
     from catalog.fileset.manifest import manifests_among, other_digests_among
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -71,6 +71,7 @@ class Manifest:
                 self._names.setdefault(paths[0], []).append(listed)
             else:
                 self._lost.append(listed)
+        self._lost_names = frozenset(self._lost)
 
     def after(
         self,
@@ -90,18 +91,19 @@ class Manifest:
         directory:
             The new DICOMDIR.
         renamed:
-            Files that have another path now, by their old one; their digests stay as they are listed.
+            Files that have another path then, by their old one; their digests stay as they are listed.
         """
         own = self._medium.dicomdir_path
         digests = {**fresh, renamed.get(own, own): hashlib.sha256(directory).hexdigest()}
-        names = {name for path in (*gone, *digests, *renamed) for name in self._names.get(path, ())}
+        names = {name for path in (*gone, *digests) for name in self._names.get(path, ())}
+        names |= {name for path in renamed for name in self._listed_as(path)}
         named = {
             name: digest
             for path, digest in digests.items()
             for name in self._names.get(path, (from_text(path),))
         }
         for path in renamed.keys() - {own}:
-            for name in self._names.get(path, ()):
+            for name in self._listed_as(path):
                 named[from_text(renamed[path])] = self._listed.digests[name]
         return manifest.edited(self.data, names, named)
 
@@ -112,15 +114,22 @@ class Manifest:
 
     def states_directory(self) -> bool | None:
         """Return whether the digest that is listed is that of the DICOMDIR; `None` if none is listed."""
-        names = self._names.get(self._medium.dicomdir_path)
+        names = self._listed_as(self._medium.dicomdir_path)
         if not names:
             return None
         digest = hashlib.sha256(self._directory).hexdigest()
         return not any(self._differs(name, digest) for name in names)
 
     def is_listed(self, path: str) -> bool:
-        """Return whether the file `path` of the medium is listed."""
-        return path in self._names
+        """Return whether the file `path` is listed; it need not be on the medium any more."""
+        return bool(self._listed_as(path))
+
+    def _listed_as(self, path: str) -> Sequence[str]:
+        """Return the names under which a file is listed that is, or was, on the medium."""
+        if path in self._names:
+            return self._names[path]
+        name = from_text(path)
+        return [name] if name in self._lost_names else ()
 
     def wrong(self, touched: Collection[str], listener: Listener = ignore) -> list[Finding]:
         """Return what was wrong with the manifest before the change, apart from the files `touched`.
@@ -135,6 +144,8 @@ class Manifest:
         if self.states_directory() is False:
             found.append(_error("digest-differs", changed, own))
         for name in self._lost:
+            if to_text(name) in touched:
+                continue
             found.append(_error("manifest-missing", "The manifest lists it, and it is not on the medium.", to_text(name)))  # fmt: skip
         passed_over = {*touched, *self._names, own, self._name}
         for path in sorted(set(self._medium.files) - passed_over):

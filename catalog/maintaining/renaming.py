@@ -13,6 +13,7 @@ from catalog.errors import ExportError, PathError
 from catalog.files.paths import from_text, to_text
 from catalog.files.whole import content
 from catalog.files.writing import atomic, sync_folder, write_error
+from catalog.findings import Finding
 from catalog.maintaining.storing import DICOMDIR, JOURNAL, keep
 
 
@@ -74,19 +75,31 @@ def journal(folder: Path) -> list[Rename]:
     return found
 
 
-def undo_renames(folder: Path) -> tuple[list[Rename], Path | None]:
-    """Give files below `folder` their old names back; return what was renamed and where the DICOMDIR went.
+class Undone(NamedTuple):
+    """What was renamed back, where the old DICOMDIR and manifest are kept, and what does not fit."""
 
-    The DICOMDIR, whose File IDs would be wrong, is kept as a backup and taken away first; the
-    journal goes last. Can be repeated after an interruption.
+    renames: list[Rename]
+    backup: Path | None
+    manifest_backup: Path | None
+    findings: list[Finding]
+
+
+def undo_renames(folder: Path) -> Undone:
+    """Give files below `folder` their old names back.
+
+    The DICOMDIR, whose File IDs would be wrong, is kept as a backup and taken away first. A manifest
+    of dcat is brought in step, and kept in the same way; the journal goes last. Can be repeated
+    after an interruption.
 
     Raises
     ------
     PathError
-        If there is no journal, it cannot be used, or a file that it names is gone.
-    ExportError
-        If an old name is taken by another file.
+        If there is no journal, it or the manifest cannot be used, or a file that it names is gone.
+    ExportError, MediaFull
+        If an old name is taken by another file, or something cannot be written.
     """
+    from catalog.maintaining.undoing import in_step, manifest_step
+
     known = journal(folder)
     if not known:
         raise PathError(f"{to_text(str(folder))} has no {JOURNAL}: nothing was renamed here.")
@@ -105,14 +118,17 @@ def undo_renames(folder: Path) -> tuple[list[Rename], Path | None]:
             )
         back.append(Rename(each.new, each.old))
     dicomdir, backup = folder / DICOMDIR, None
-    if dicomdir.exists():
-        backup = keep(dicomdir, content(dicomdir))
-        _unlink(dicomdir)
-    for each in back:
-        _move(folder, each.old, each.new)
+    directory = content(dicomdir) if dicomdir.exists() else None
+    step, findings = manifest_step(folder, known, directory)
+    with in_step(step) as manifest_backup:
+        if directory is not None:
+            backup = keep(dicomdir, directory)
+            _unlink(dicomdir)
+        for each in back:
+            _move(folder, each.old, each.new)
     _unlink(folder / JOURNAL)
     sync_folder(folder)
-    return back, backup
+    return Undone(back, backup, manifest_backup, findings)
 
 
 def _write_journal(folder: Path, renames: Iterable[Rename]) -> None:

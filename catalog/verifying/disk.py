@@ -207,7 +207,7 @@ def _unmet(row: stored_files.KnownFile, root: str, archives: Archives, result: V
 
 def _change(before: int | None, now: int) -> str:
     if before != now:
-        return f"{before} bytes when indexed, {now} now"
+        return f"{before} bytes when catalogued, {now} now"
     return "same size, another modification time"
 
 

@@ -12,10 +12,11 @@ from catalog.dicom.claims import claims
 from catalog.dicom.elements import dictionary_vr
 from catalog.dicom.header import Header, read_header
 from catalog.dicom.values import character_sets, text
-from catalog.errors import DicomdirError, HeaderError, NotDicom
+from catalog.errors import DicomdirError, HeaderError, NotDicom, PathError
 from catalog.events import Finished, Listener, Progress, Started, ignore
 from catalog.files.medium import medium_at
-from catalog.files.paths import on_disk
+from catalog.files.paths import on_disk, to_text
+from catalog.files.writing import UNFINISHED
 from catalog.fileset.file_id import Listing, resolve
 from catalog.fileset.medium import dicomdir_names
 from catalog.fileset.profiles import check_profile, profile_named
@@ -148,6 +149,7 @@ class _Proving:
     """One pass over a directory's records and its medium's files; `thorough` adds Annex F's rules."""
 
     def __init__(self, path: Path, thorough: bool) -> None:
+        _check_is_finished(path)
         self.medium = medium_at(path, dicomdir_names)
         try:
             self.directory = read(self.medium.directory())
@@ -251,7 +253,10 @@ class _Proving:
         return os.path.commonpath((self._real, os.path.realpath(full))) != self._real
 
     def _unnamed(self, named: set[str]) -> Iterator[Finding]:
-        """Yield a finding for each DICOM file that no record names."""
+        """Yield a finding for each DICOM file that no record names, and for what may hide some."""
+        for entry in sorted(self.medium.others, key=lambda entry: entry.path):
+            message = f"It was not examined: {entry.reason or 'no reason is known'}."
+            yield Finding("not-examined", Severity.WARNING, message, entry.path, "PS3.10 §8.1")
         for path in sorted(set(self.medium.files) - named):
             if self.leads_out(path):
                 yield _link_out(path, None)
@@ -287,6 +292,33 @@ def _references(header: Header, record: Record, path: str, offset: int) -> Itera
         if said != value and not (said is None and value is None):
             message = f"The record's {_REFERENCES[tag]} is {said}, the file's is {value}."
             yield Finding("reference-wrong", Severity.ERROR, message, path, "PS3.3 F.3.2.2", offset)
+
+
+def _check_is_finished(path: Path) -> None:
+    """Refuse a folder without DICOMDIR of which more is known than that.
+
+    Raises
+    ------
+    PathError
+        If it is an export that was interrupted, or holds volumes.
+    """
+    try:
+        names = sorted(entry.name for entry in path.iterdir())
+        if dicomdir_names(names):
+            return
+        volumes = [name for name in names if (path / name / "DICOMDIR").is_file()]
+    except OSError:  # no folder, or one that may not be listed: opening the medium tells
+        return
+    shown = to_text(str(path))
+    if UNFINISHED in names:
+        raise PathError(
+            f"{shown} is an export that is not finished: it has no DICOMDIR yet. `dcat export --resume {shown}` goes on with it."
+        )
+    if volumes:
+        more = f" and {len(volumes) - 1:,} more" if len(volumes) > 1 else ""
+        raise PathError(
+            f"{shown} has no DICOMDIR itself; it holds {shown.rstrip('/')}/{to_text(volumes[0])}{more}. Name one of these."
+        )
 
 
 def _link_out(path: str, offset: int | None) -> Finding:

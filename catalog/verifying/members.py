@@ -83,7 +83,7 @@ class Archives:
             )
         if member.size_bytes is not None and member.size_bytes != size_bytes:
             return MemberState(
-                "changed", f"{size_bytes} bytes when indexed, {member.size_bytes} now"
+                "changed", f"{size_bytes} bytes when catalogued, {member.size_bytes} now"
             )
         return MemberState("changed", "same size, its archive has another modification time")
 

@@ -847,14 +847,14 @@ def fileset(catalogue: Catalogue, folder: str, name: str, records: list[dict[str
     "FileSetID Folder FileID RecordType SOPInstanceUID OtherFiles",
     [
         ("DISC", "/archive/disc", "IM/2", "IMAGE", "1.2", 0),
-        ("DISC", "/archive/disc", "IM/4", "IMAGE", "1.2.3.1.1.1", 2),
+        ("DISC", "/archive/disc", "IM/4", "IMAGE", "1.2.3.1.1.1", 3),
     ],
 )
 @case(
     "files-without-record",
     "FileSetID Folder Path Status SOPInstanceUID RecordType",
     [
-        ("DISC", "/archive/disc", "/archive/disc/IM/5", "ok", "1.2.3.1.1.1", "IMAGE"),
+        ("DISC", "/archive/disc", "/archive/disc/IM/6", "ok", "1.2.3.1.1.1", "IMAGE"),
         ("DISC", "/archive/disc", "/archive/disc/bad", "unreadable", "", ""),
     ],
 )
@@ -864,6 +864,7 @@ def discs(catalogue: Catalogue) -> None:
         [
             reading("disc/IM/1", whole(sop_instance_uid="1.1")),
             reading("disc/IM/5", whole()),
+            reading("disc/IM/6", whole()),
             reading("disc/sub/1", whole(sop_instance_uid="1.3")),
             reading("disc2/IM/1", whole(sop_instance_uid="1.4")),
             reading("elsewhere", whole()),

@@ -172,7 +172,7 @@ def test_a_changed_archive_is_read_again_and_what_is_gone_is_missing(world: Worl
     code, differences = world.verify()
     assert code == 4
     assert differences == {
-        "s.zip": f"changed: {len(zip_bytes(CONTENT))} bytes when indexed, {(world.folder / 's.zip').stat().st_size} now",
+        "s.zip": f"changed: {len(zip_bytes(CONTENT))} bytes when catalogued, {(world.folder / 's.zip').stat().st_size} now",
         "s.zip!/a/1.dcm": "missing: its archive has changed, and has no such member any more",
         "s.zip!/a/2.dcm": "changed: same size, its archive has another modification time",
         "s.zip!/note.txt": "missing: its archive has changed, and has no such member any more",

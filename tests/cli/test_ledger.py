@@ -77,6 +77,10 @@ def test_an_empty_ledger_says_so(dcat: Dcat, db: Path) -> None:
         (("show", "9"), 1, "no export 9"),
         (("show", "x"), 2, ""),
         (("list", "--since", "soon"), 2, "no day"),
+        (("list", "--since", "2024-02-01", "--until", "2024-01-31"), 2, "nothing can lie between"),
+        (("patient", "P1", "--since", "2024-02-01", "--until", "2024-01-31"), 2, "nothing can lie"),
+        (("patient", "P1", "--recipient", "nobody"), 0, "No export that is asked for holds images"),
+        (("patient", "P9"), 0, "No export in the ledger holds images of patient P9."),
         (("patient",), 2, ""),
     ],
 )
@@ -129,6 +133,29 @@ def test_patients_of_one_id_and_several_issuers(dcat: Dcat, tmp_path: Path) -> N
     assert exports("--issuer", "B") == ["2"]
     assert exports("--issuer", "-") == ["3"]
     assert exports("--issuer", "C") == []
+
+    def written(text: str, *more: str) -> list[str]:
+        said = dcat("ledger", "patient", text, *more, "-o", "csv", "--db", db)
+        return [row["Export"] for row in rows(said.out)]
+
+    assert written("P1^B") == ["2"]  # as messages write it
+    assert written("P1^C") == []
+    assert written("P1^B", "--issuer", "-") == []
+
+
+def test_a_patient_id_with_a_circumflex_is_read_as_it_is_recorded(
+    dcat: Dcat, tmp_path: Path
+) -> None:
+    db = tmp_path / "c.db"
+    for number, (own, issuer) in enumerate((("P1^B", None), ("P1", "B")), 1):
+        study = f"1.2.{number}"
+        write(tmp_path / f"in/{number}.dcm", PatientID=own, IssuerOfPatientID=issuer, StudyInstanceUID=study, SeriesInstanceUID=f"{study}.1", SOPInstanceUID=f"{study}.1.1")  # fmt: skip
+    assert dcat("index", tmp_path / "in", "--db", db, "-j", "1").code == 0
+    for number in (2, 1):
+        assert dcat("export", tmp_path / f"m{number}", "--study", f"1.2.{number}", "--db", db).code == 0  # fmt: skip
+    said = dcat("ledger", "patient", "P1^B", "-o", "csv", "--db", db)
+    assert [row["Export"] for row in rows(said.out)] == ["2"]
+    assert [row["PatientID"] for row in rows(said.out)] == ["P1^B"]
 
 
 @pytest.mark.sqlite  # it deletes rows against their references

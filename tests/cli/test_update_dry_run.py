@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -168,3 +169,53 @@ def test_what_is_foreseen_is_what_the_change_notices(
         assert real.left_out == left_out
         done = add(real)
         assert Counter(f for f in done.findings if not f.code.startswith("manifest")) == told
+
+
+def as_json(dcat: Dcat, place: Path, *options: object) -> tuple[int, dict[str, Any]]:
+    said = dcat("export", "--update", "--dry-run", "-o", "json", *options, place / "medium", "--db", place / "c.db")  # fmt: skip
+    return said.code, json.loads(said.out)
+
+
+def test_json_holds_the_whole_plan(dcat: Dcat, place: Path) -> None:
+    paths = sorted((place / "archive").rglob("*.dcm"))
+    write(paths[1], PatientID="P1", StudyInstanceUID="1.2.3.1.1", SeriesInstanceUID="1.2.3.1.1.1", SOPInstanceUID="1.2.3.1.1.1.2", StudyDescription="corrected")  # fmt: skip
+    for number in range(1, 13):
+        new(place, f"new{number}.dcm", SOPInstanceUID=f"1.9.1.{number}", InstanceNumber="", PatientID="")  # fmt: skip
+    for number in range(1, 6):
+        new(place, f"odd{number}.dcm", SOPClassUID="1.2.3.4", SOPInstanceUID=f"1.9.2.{number}")
+    index(dcat, place)
+    before = snapshot(place / "medium")
+    code, plan = as_json(dcat, place, "--remove", "-k", f"SOPInstanceUID!={'1.2.3.1.1.1.3'}")
+    assert code == 3
+    assert snapshot(place / "medium") == before
+    assert (plan["destination"], plan["unchanged"]) == (str(place / "medium"), 2)
+    assert len(plan["added"]) == 12
+    assert [each["sop_instance_uid"] for each in plan["replaced"]] == ["1.2.3.1.1.1.2"]
+    assert [each["sop_instance_uid"] for each in plan["removed"]] == ["1.2.3.1.1.1.3"]
+    (gone,) = plan["removed"]
+    assert (place / "medium" / gone["file_id"]).exists()
+    assert plan["size_bytes"] == sum(each["size_bytes"] for each in (*plan["added"], *plan["replaced"]))  # fmt: skip
+    assert {out["sop_instance_uid"] for out in plan["left_out"]} == {f"1.9.2.{n}" for n in range(1, 6)}  # fmt: skip
+    supplied = {(each["source"], each["keyword"]) for each in plan["supplied"]}
+    assert {(str(place / f"archive/new{n}.dcm"), "InstanceNumber") for n in range(1, 13)} <= supplied  # fmt: skip
+    assert {each["file_id"] for each in plan["supplied"]} <= {each["file_id"] for each in plan["added"] + plan["replaced"]}  # fmt: skip
+    assert (plan["changed"], plan["failing"]) == ([], [])
+
+
+def test_json_of_what_would_fail_and_of_what_changed(dcat: Dcat, place: Path) -> None:
+    gone = [new(place, f"gone{n}.dcm", SOPInstanceUID=f"1.9.1.{n}") for n in range(20)]
+    for n in range(5):
+        new(place, f"other{n}.dcm", PatientID="P7", StudyInstanceUID="1.2.3.1.1", SOPInstanceUID=f"1.8.1.{n}", SeriesInstanceUID="1.8.1")  # fmt: skip
+    index(dcat, place)
+    for path in gone:
+        path.unlink()
+    code, plan = as_json(dcat, place, "--patient", "P9", "--patient", "P7")
+    assert code == 3
+    assert {each["source"] for each in plan["changed"]} == set(map(str, gone))
+    assert {each["source"] for each in plan["failing"]} == {str(place / f"archive/other{n}.dcm") for n in range(5)}  # fmt: skip
+    assert "study" in plan["failing"][0]["reason"]
+
+
+def test_json_of_nothing_to_do(dcat: Dcat, place: Path) -> None:
+    code, plan = as_json(dcat, place)
+    assert (code, plan["added"], plan["replaced"], plan["removed"], plan["unchanged"]) == (0, [], [], [], 4)  # fmt: skip

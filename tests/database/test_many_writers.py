@@ -23,7 +23,7 @@ from catalog.database.catalogue import Catalogue, Patience, open_catalogue
 from catalog.database.location import Location, located
 from catalog.database.postgresql import PostgresqlCatalogue
 from catalog.database.runs import Outcome
-from catalog.errors import CatalogueBusy, ConnectionLost
+from catalog.errors import CatalogueBusy, CatalogueError, ConnectionLost
 from catalog.indexing import Settings, index, one_run
 from tests import builders, postgres, tables
 from tests.database.stating import reading, stated, store
@@ -411,6 +411,59 @@ def test_files_that_another_stored_while_the_connection_was_lost(
         assert counts.files == 81
         assert health.problems(catalogue) == []
         assert {run.outcome for run in runs.listed(catalogue)} == {Outcome.DONE}
+    assert tables.dump(place) == expected
+
+
+LOST_AMONG_MANY = """
+import sys
+from sqlalchemy import text
+from catalog.database.catalogue import open_catalogue
+from catalog.database.location import located
+from catalog.errors import ConnectionLost
+with open_catalogue(located(sys.argv[1])) as catalogue:
+    try:
+        with catalogue.write() as connection:
+            ended = text("SELECT pg_terminate_backend(pg_backend_pid()), :n")
+            connection.execute(ended, [{"n": str(n)} for n in range(50)])
+    except ConnectionLost:
+        print("lost")
+"""
+
+
+def test_a_connection_lost_among_many_rows_is_told_by_dcat_alone(new_place: NewPlace) -> None:
+    """The driver writes several lines about it to standard error, unless its logger has a handler."""
+    ended = subprocess.run(
+        [sys.executable, "-c", LOST_AMONG_MANY, url(new_place())],
+        cwd=CHECKOUT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ended.stdout, ended.stderr) == ("lost\n", "")
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_folder_that_became_part_of_another_while_the_connection_was_lost(
+    new_place: NewPlace, archives: list[Path], expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who indexes the folder above makes it part of that; rows of the folder by itself there are none then."""
+    place = new_place()
+    flush = one_run.OneRun._flush
+    lost: list[int] = []
+
+    def late(self: one_run.OneRun) -> None:
+        if self._batch and self.catalogue is catalogue and not lost:
+            session: Any = catalogue._session
+            lost.append(self.run_ref)
+            pid = session.connection.driver_connection.info.backend_pid
+            postgres.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
+            index(other, archives[:1], Settings())
+        flush(self)
+
+    with opened(place) as catalogue, opened(place) as other:
+        monkeypatch.setattr(one_run.OneRun, "_flush", late)
+        with pytest.raises(CatalogueError, match=r"became part of another.*run the command again"):
+            index(catalogue, [archives[0] / "3"], Settings())
+        assert lost == [1]
+        assert health.problems(catalogue) == []
+        index(catalogue, [archives[0] / "3"], Settings())
     assert tables.dump(place) == expected
 
 

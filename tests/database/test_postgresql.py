@@ -322,6 +322,20 @@ def test_a_user_without_rights(bare: str) -> None:
         postgres.execute("DROP ROLE has_no_rights")
 
 
+def test_a_time_limit_of_the_server(bare: str) -> None:
+    """Whoever runs the server may give a user one; then it is to be raised, and nothing is broken."""
+    open_catalogue(located(bare), create=True).close()
+    limited = bare + ("&" if "?" in bare else "?") + "options=-c%20statement_timeout%3D50ms"
+    with (
+        open_catalogue(located(limited)) as catalogue,
+        pytest.raises(CatalogueError, match="statement_timeout") as caught,
+        catalogue.write() as connection,
+    ):
+        connection.exec_driver_sql("SELECT pg_sleep(5)")
+    assert "cannot be used" not in str(caught.value)
+    assert str(caught.value).endswith("run the command again.")
+
+
 def test_a_database_without_a_catalogue_and_one_of_another_program(bare: str) -> None:
     kind, said = sentence(located(bare))
     assert kind is CatalogueMissing

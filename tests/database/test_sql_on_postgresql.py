@@ -407,6 +407,7 @@ def test_the_server_looks_after_what_dcat_forgets(filled: Catalogue) -> None:
         ("SELECT * FROM v_series WHERE SizeBytes LIKE '1%'", "cannot work out bigint ~~ unknown (line 1, column 40). Make both sides of one kind: a text stands in single quotes"),
         ("SELECT 1 FROM patient_words('a-b')", "the words 'a-b' cannot be understood"),
         ("SELECT 1 / 0", "divides by zero"),
+        ("SELECT 'a' || chr(0)", "PostgreSQL's texts hold no U+0000"),
         ("SELECT * FROM file WHERE :x IS NULL", "What kind of value :x is cannot be told. Write CAST(:x AS TEXT)"),
         ("SELECT * FROM file WHERE id = :x", 'invalid input syntax for type bigint: "a"'),
         ("SELECT Modality, count(*) FROM v_series", "must appear in the GROUP BY clause"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from catalog.cli.main import main
 from catalog.database.catalogue import Catalogue, open_catalogue
 from tests.builders import archive, write
 from tests.exporting.test_failures import dcat
@@ -199,3 +200,125 @@ def test_unfinished_exports_are_resumed_first(catalogue: Catalogue, tmp_path: Pa
     interrupted(catalogue, tmp_path / "medium", 2)
     with pytest.raises(ExportError, match="--resume"):
         existing(catalogue, tmp_path / "medium", everything())
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed(place: Path, monkeypatch: pytest.MonkeyPatch, where: str, *options: str) -> None:
+    """Update, and end the process where `where` is called first."""
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, die)
+        patched.chdir(place)
+        with pytest.raises(Killed):
+            main(["export", "--update", *options, "medium", "--db", "c.db"])
+
+
+LATE = "catalog.exporting.update_entry.Entry.finished"
+
+
+def on_record(place: Path) -> dict[str, str]:
+    """Return what the ledger says stands on the medium: digests by File ID."""
+    query = "SELECT x.* FROM export_item x WHERE outcome IN ('copied', 'removed') ORDER BY export_ref, id"  # fmt: skip
+    found: dict[str, str] = {}
+    for row in rows(place / "c.db", query):
+        found.pop(row["file_id"], None)
+        if row["outcome"] == "copied":
+            found[row["file_id"]] = row["digest"]
+    return found
+
+
+def as_it_stands(place: Path) -> dict[str, str]:
+    return {path: sha256(place / "medium" / path) for path in stands(place).values()}
+
+
+def test_what_a_killed_update_brought_is_on_record_after_the_next(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The medium was finished, and the ledger did not come to know: who received it must not be lost."""
+    archive(place / "archive", 2, 1, 1, 4)
+    index(place)
+    killed(place, monkeypatch, LATE, "--recipient", "Dr Roe")
+    assert len(as_it_stands(place)) == 8
+    assert len(on_record(place)) == 4
+    dry = dcat(place, "export", "--update", "--dry-run", "medium")
+    assert "4 changes of an update that was interrupted" in dry.stderr
+    assert len(on_record(place)) == 4
+    said = dcat(place, "export", "--update", "medium")
+    assert said.returncode == 0, said.stderr
+    assert on_record(place) == as_it_stands(place)
+    assert "0 to add" in dcat(place, "export", "--update", "medium").stderr
+    told = dcat(place, "ledger", "patient", "P2").stdout
+    assert "Dr Roe" in told
+
+
+def test_what_a_killed_update_replaced_and_removed_is_on_record_after_the_next(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, *_ = sources(place)
+    gone = pydicom.dcmread(first).SOPInstanceUID
+    changed = pydicom.dcmread(second)
+    changed.StudyDescription = "corrected"
+    changed.save_as(second)
+    index(place)
+    selection = ("--remove", "-k", f"SOPInstanceUID!={gone}")
+    killed(place, monkeypatch, LATE, *selection)
+    assert on_record(place) != as_it_stands(place)
+    said = dcat(place, "export", "--update", *selection, "medium")
+    assert said.returncode == 0, said.stderr
+    assert on_record(place) == as_it_stands(place)
+
+
+def test_what_a_killed_update_removed_before_it_added(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, *_ = sources(place)
+    gone = pydicom.dcmread(first).SOPInstanceUID
+    changed = pydicom.dcmread(second)
+    changed.StudyDescription = "corrected"
+    changed.save_as(second)
+    index(place)
+    selection = ("--remove", "-k", f"SOPInstanceUID!={gone}")
+    killed(place, monkeypatch, "catalog.exporting.update_entry.Entry.removed", *selection)
+    said = dcat(place, "export", "--update", *selection, "medium")
+    assert said.returncode == 0, said.stderr
+    assert on_record(place) == as_it_stands(place)
+
+
+def test_a_killed_update_that_had_not_begun(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it planned and did not do is not said to be done."""
+    _, second, *_ = sources(place)
+    changed = pydicom.dcmread(second)
+    changed.StudyDescription = "corrected"
+    changed.save_as(second)
+    index(place)
+    before = on_record(place)
+    killed(place, monkeypatch, "catalog.maintaining.removing.remove", "--remove")
+    assert on_record(place) == before
+    said = dcat(place, "export", "--update", "--remove", "medium")
+    assert said.returncode == 0, said.stderr
+    assert on_record(place) == as_it_stands(place)
+
+
+def test_an_update_under_way_is_left_alone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive(place / "archive", 2, 1, 1, 4)
+    index(place)
+    said = []
+
+    def meanwhile(*_: object, **__: object) -> None:
+        said.append(dcat(place, "export", "--update", "medium"))
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("catalog.maintaining.adding.add", meanwhile)
+        patched.chdir(place)
+        with pytest.raises(Killed):
+            main(["export", "--update", "medium", "--db", "c.db"])
+    assert said[0].returncode == 1
+    assert "is under way" in said[0].stderr
+    assert len(as_it_stands(place)) == 4

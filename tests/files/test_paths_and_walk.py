@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -244,11 +245,42 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
         list(walk(str(tmp_path / "none")))
 
 
-def test_folders_may_be_deep(tmp_path: Path) -> None:
-    folder = tmp_path
-    for _ in range(300):
-        folder = folder / "d"
-    folder.mkdir(parents=True)
-    (folder / "x").touch()
+@pytest.fixture
+def deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """Make folders within each other, and a file in the innermost, however long its path becomes."""
+    monkeypatch.chdir(tmp_path)
+    made = 0
+
+    def make(count: int) -> None:
+        nonlocal made
+        for _ in range(count):
+            os.mkdir("d")  # noqa: PTH102
+            os.chdir("d")
+            made += 1
+        Path("x").touch()
+
+    yield make
+    Path("x").unlink()
+    for _ in range(made):
+        os.chdir("..")
+        os.rmdir("d")  # noqa: PTH106
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths are shorter there")
+def test_folders_may_be_as_deep_as_a_path_can_be_long(
+    tmp_path: Path, deep: Callable[[int], None]
+) -> None:
+    deep(1500)
     (entry,) = walk(str(tmp_path))
-    assert entry.path == "d/" * 300 + "x"
+    assert entry.path == "d/" * 1500 + "x"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths are shorter there")
+def test_a_folder_whose_path_is_too_long_is_said_to_be(
+    tmp_path: Path, deep: Callable[[int], None]
+) -> None:
+    (tmp_path / "beside").touch()
+    deep(2200)
+    beside, entry = walk(str(tmp_path))
+    assert (beside.path, entry.kind) == ("beside", Kind.UNLISTED)
+    assert "name too long" in entry.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,6 +84,26 @@ def test_only_members_that_are_gone_are_pruned(folder: Path, catalogue: Catalogu
     assert {f.path for f in pruning.newly_gone(catalogue, agreed.which)} == {
         "d/a.zip", "d/a.zip!/1", "d/a.zip!/2",
     }  # fmt: skip
+
+
+def test_members_of_an_archive_that_cannot_be_opened_are_not_missing(
+    folder: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "d" / "a.zip"
+    put(path, path.read_bytes(), 1_700_000_001)
+
+    def refusing(*given: object, **named: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("catalog.indexing.members.open", refusing, raising=False)
+        for _ in range(2):
+            counts = index(catalogue, [folder], Settings())
+            assert (counts.done["missing"], counts.files) == (0, 2)
+            assert statuses(catalogue) == BEFORE | {"d/a.zip": "unreadable"}
+    counts = index(catalogue, [folder], Settings())
+    assert (counts.done["missing"], counts.files) == (0, 4)
+    assert statuses(catalogue) == BEFORE
 
 
 def test_digests_of_members_are_of_their_bytes(tmp_path: Path, catalogue: Catalogue) -> None:

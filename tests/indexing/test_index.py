@@ -17,8 +17,9 @@ from sqlalchemy import select
 
 from catalog.database import health, models
 from catalog.database.catalogue import Catalogue, open_catalogue
+from catalog.database.upsert import RowWriter
 from catalog.dicom.alike import HeaderReader
-from catalog.errors import CatalogueBusy, PathError
+from catalog.errors import CatalogueBusy, CatalogueError, PathError
 from catalog.events import Event, Finished, Noticed, Progress, Started
 from catalog.indexing import (
     Counts,
@@ -302,6 +303,72 @@ def test_a_renamed_folder_is_joined_in_batches_and_after_a_stop_by_the_next_run(
         assert {row[0] for row in raw.execute("SELECT id FROM file")} == ids
     indexed(fresh, folder)
     assert sound(catalogue) == sound(fresh)
+
+
+def test_a_run_that_is_stopped_counts_what_it_stored(
+    catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executing, "CHUNK_FILES", 4)
+    monkeypatch.setattr(one_run, "CHUNK_FILES", 4)
+    copies(tmp_path / "archive", 40)
+    stop = Stop()
+
+    def impatient(event: Event) -> None:
+        stop.wanted = isinstance(event, Progress)
+
+    with pytest.raises(Interrupted):
+        index(
+            catalogue,
+            [tmp_path / "archive"],
+            Settings(),
+            listener=impatient,
+            stop=stop,
+            executor=Ahead(),
+        )
+    outcome, counts = last_run(catalogue)
+    stored = len(tables.dump(catalogue.path)["file"])
+    assert (outcome, counts["files"]) == ("interrupted", stored)
+    assert 0 < stored < 40
+    assert (counts["new"], counts["opened"], counts["status ok"]) == (stored, stored, stored)
+    done = indexed(catalogue, tmp_path / "archive").done
+    assert (done["new"], done["unchanged"]) == (40 - stored, stored)
+
+
+class Ahead(executing.InProcess):
+    """Takes chunks ahead of those that it reads, as processes do."""
+
+    def read(self, chunks: Any, how: Any, stop: Any, listener: Any = None) -> Any:
+        following, _ = executing.looked_ahead(chunks)
+        for root, readings in super().read(following, how, stop):
+            yield root, readings
+            if stop.wanted:
+                return
+
+
+def test_a_run_that_cannot_store_does_not_count_what_is_not_stored(
+    catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_run, "BATCH_FILES", 10)
+    monkeypatch.setattr(one_run, "MOST_FILES", 10)
+    monkeypatch.setattr(executing, "CHUNK_FILES", 5)
+    monkeypatch.setattr(one_run, "CHUNK_FILES", 5)
+    copies(tmp_path / "archive", 40)
+    store, calls = RowWriter.store, 0
+
+    def full(self: RowWriter, *given: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 2:
+            raise CatalogueError("No space is left.")
+        store(self, *given)
+
+    monkeypatch.setattr(RowWriter, "store", full)
+    with pytest.raises(CatalogueError, match="No space"):
+        index(catalogue, [tmp_path / "archive"], Settings())
+    outcome, counts = last_run(catalogue)
+    stored = len(tables.dump(catalogue.path)["file"])
+    assert (outcome, counts["files"], counts["new"]) == ("failed", stored, stored)
+    assert stored == 20
 
 
 def test_a_file_that_moved_and_changed_its_mind_leaves_no_false_dispute(

@@ -147,6 +147,24 @@ def test_a_folder_that_vanishes_is_waited_for(tmp_path: Path) -> None:
     assert "is not there. Is it mounted?" in said
 
 
+@pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
+def test_a_catalogue_that_is_not_there_any_more_ends_it(tmp_path: Path, replaced: bool) -> None:
+    folder, db = tmp_path / "archive", tmp_path / "c.db"
+    builders.archive(folder, 1, 1, 1, 2)
+    with open_catalogue(tmp_path / "other.db", create=True):
+        pass
+    with dcat("index", "--watch", folder, "--db", db, "-j", "1") as process:
+        started(db)
+        time.sleep(1)
+        db.unlink()
+        if replaced:
+            (tmp_path / "other.db").rename(db)
+        builders.write(folder / "new.dcm", SOPInstanceUID="7.1")
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    assert ("is another file now" if replaced else "is not there any more") in said
+
+
 def test_what_no_event_told_is_found_at_the_interval(tmp_path: Path) -> None:
     folder, db = tmp_path / "archive", tmp_path / "c.db"
     (file,) = builders.archive(folder, 1, 1, 1, 1)

@@ -191,9 +191,9 @@ def test_rename_and_back(illegal: Path) -> None:
     assert sorted(before[old] for old, _ in plan.renames) == sorted(
         snapshot(illegal)[new] for _, new in plan.renames
     )
-    back, backup = undo_renames(illegal)
-    assert len(back) == 4
-    assert backup == illegal / "DICOMDIR.1.bak"
+    undone = undo_renames(illegal)
+    assert len(undone.renames) == 4
+    assert undone.backup == illegal / "DICOMDIR.1.bak"
     after = snapshot(illegal)
     after.pop("DICOMDIR.1.bak")
     assert after == before

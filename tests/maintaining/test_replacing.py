@@ -137,8 +137,10 @@ def test_without_a_manifest_none_is_made(medium: Path) -> None:
 def test_without_a_dicomdir_a_manifest_is_left_alone(medium: Path) -> None:
     (medium / "DICOMDIR").unlink()
     before = (medium / NAME).read_bytes()
-    made = create(plan_creation(medium), UID, "X")
+    plan = plan_creation(medium)
+    made = create(plan, UID, "X")
     assert made.manifest_backup is None
+    assert [f.place for f in plan.findings if f.code == "manifest-not-in-step"] == [NAME]
     assert (medium / NAME).read_bytes() == before
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,24 @@ def test_the_command_says_so_and_goes_on_next_time(s3: Server, dcat: Dcat) -> No
     assert said.code == 4
     assert "unknown" in said.out
     assert "missing" not in said.err
+
+
+@pytest.mark.parametrize("from_page", [1, 2, 4])
+def test_an_answer_that_is_no_listing_marks_nothing_missing(
+    s3: Server, dcat: Dcat, from_page: int
+) -> None:
+    """A console, a proxy or a sign-in page may stand at the endpoint, and answer 200 to anything."""
+    s3.put_all(objects(count=25))
+    assert dcat("index", ROOT, "-j", "1").code == 0
+    page = b"<html><body>Please sign in.</body></html>"
+    pages = count(1)
+    s3.faults.page_keys = 10
+    s3.faults.listing = lambda body: page.ljust(len(body)) if next(pages) >= from_page else body
+    said = dcat("index", ROOT, "-j", "1", "--prune", "--yes")
+    assert said.code == 1
+    assert "what came is no listing of S3" in said.err
+    said = dcat("find", "files", "-o", "json")
+    assert said.out.count('"Status": "ok"') == 25
 
 
 def test_a_connection_that_is_lost_makes_no_unreadable_files(

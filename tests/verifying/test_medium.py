@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from catalog.database.catalogue import Catalogue, open_catalogue
-from catalog.errors import DcatError
+from catalog.errors import DcatError, PathError
 from catalog.findings import Severity
-from catalog.verifying import MediumVerified, verify_medium
+from catalog.verifying import MediumVerified, check_medium, verify_medium
 from tests.builders import archive, dicom_bytes
 from tests.journeys.steps import DICOMDIR_TESTS, exported, indexed, named_file, referencing
 
@@ -51,6 +52,45 @@ def test_a_text_file_beside_is_allowed(medium: Path) -> None:
     assert bad(verify_medium(medium)) == {"manifest-unlisted"}
     (medium / "MANIFEST.SHA256").unlink()
     assert bad(verify_medium(medium)) == set()
+
+
+def _link_to_folder(path: Path, elsewhere: Path) -> None:
+    path.symlink_to(elsewhere)
+
+
+def _link_to_nothing(path: Path, elsewhere: Path) -> None:
+    path.symlink_to(elsewhere / "nothing")
+
+
+def _pipe(path: Path, elsewhere: Path) -> None:
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("make", [_link_to_folder, _link_to_nothing, _pipe])
+@pytest.mark.parametrize("with_manifest", [False, True])
+def test_what_cannot_be_looked_into_is_told(
+    make: Callable[[Path, Path], None], with_manifest: bool, medium: Path, tmp_path: Path
+) -> None:
+    """Files may hide behind it, and the manifest lists nothing but files."""
+    make(medium / "MORE", tmp_path / "archive")
+    if not with_manifest:
+        (medium / "MANIFEST.SHA256").unlink()
+    for result in (verify_medium(medium), check_medium(medium)):
+        assert [(f.code, f.place) for f in result.findings if f.severity is not Severity.NOTE] == [("not-examined", "MORE")]  # fmt: skip
+        assert result.right == 4
+
+
+def test_an_export_that_is_not_finished_is_called_so(medium: Path) -> None:
+    (medium / "DICOMDIR").unlink()
+    (medium / "UNFINISHED.TXT").write_text("not complete")
+    with pytest.raises(PathError, match=r"not finished.*--resume"):
+        verify_medium(medium)
+
+
+def test_a_folder_of_volumes_names_one(medium: Path) -> None:
+    medium.rename(medium.with_name("DISC1"))
+    with pytest.raises(PathError, match=r"it holds .*/DISC1\. Name one"):
+        verify_medium(medium.parent)
 
 
 def _remove(medium: Path) -> None:
