@@ -117,6 +117,15 @@ class Catalogue(ABC):
             If the database cannot be written (disk full, read-only, damaged, connection lost).
         """
 
+    def check_place(self) -> None:  # noqa: B027  # one on a server cannot go that way
+        """Make sure that the file of the catalogue is still where it was opened; each `write` does so.
+
+        Raises
+        ------
+        CatalogueError
+            If it was removed, moved or replaced since, so that what is written goes with it.
+        """
+
     def store(
         self,
         work: Callable[[Connection], T],

@@ -53,6 +53,7 @@ class SqliteCatalogue(Catalogue):
         self.own_paths = own_paths(path)
         self._lock_path = lock_path(path)
         self._reading = _engine(lambda: connect_read_only(path, BUSY_TIMEOUT_MS), QueuePool)
+        self._inode = _inode(path)
 
     def close(self) -> None:
         """Close all connections, and leave one file behind where that is possible."""
@@ -69,10 +70,22 @@ class SqliteCatalogue(Catalogue):
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """As `Catalogue.write` says, waiting up to the busy timeout for another transaction."""
+        self.check_place()
         with self._sentences(), self.engine.connect() as connection:
             connection = connection.execution_options(dcat_begin="BEGIN IMMEDIATE")
             with connection.begin():
                 yield connection
+        self.check_place()
+
+    def check_place(self) -> None:
+        """As `Catalogue.check_place` says; SQLite itself goes on writing to a file that has no name any more."""
+        now = _inode(self.path)
+        if now == self._inode:
+            return
+        what = "is not there any more" if now is None else "is another file now"
+        raise CatalogueError(
+            f"The catalogue {self.name} {what}: it was removed, moved or replaced while dcat wrote to it. What was stored meanwhile went with it; put it back, and run the command again."
+        )
 
     @contextmanager
     def writer_lock(self, places: Collection[str] | None = None) -> Iterator[None]:
@@ -174,6 +187,14 @@ class SqliteCatalogue(Catalogue):
     def _sentences(self) -> Iterator[None]:
         with database_sentences(self.path):
             yield
+
+
+def _inode(path: Path) -> int | None:
+    """Return the number by which the file system, and SQLite, tell a file from others."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager

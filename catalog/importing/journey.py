@@ -84,8 +84,7 @@ def import_medium(
     copying = _copying(opened, order, reader)
     with catalogue.writer_lock(_held(opened, order)):
         catalogue.mark_dead_runs()
-        with catalogue.read() as connection:
-            patient_links.check(connection, order.links)
+        catalogue.ask(lambda connection: patient_links.check(connection, order.links))
         with runs.recorded(catalogue, "import", arguments) as run:
             imported = Imported(opened.medium.folder)
             run.counts = imported.as_dict
@@ -200,16 +199,19 @@ class _Importing:
                 copying.close()
             self._store_findings(noticed)
         if self.order.links:
-            with self.catalogue.write() as connection:
-                self.imported.linked = patient_links.add(
-                    connection, self.order.links, self.run_ref, self._now
-                )
-                asked = {link.foreign for link in self.order.links}
-                self.imported.linked_without_study = [
-                    each.link.foreign
-                    for each in patient_links.stored(connection)
-                    if each.link.foreign in asked and not each.studies
-                ]
+            self.catalogue.store(self._link, self.run_ref)
+
+    def _link(self, connection: Any) -> None:
+        """Link the patients, in a transaction."""
+        self.imported.linked = patient_links.add(
+            connection, self.order.links, self.run_ref, self._now
+        )
+        asked = {link.foreign for link in self.order.links}
+        self.imported.linked_without_study = [
+            each.link.foreign
+            for each in patient_links.stored(connection)
+            if each.link.foreign in asked and not each.studies
+        ]
 
     # -- records ---------------------------------------------------------------------------
 
@@ -230,37 +232,43 @@ class _Importing:
         """Return the medium's place; `None` if copies are made and nothing is known of it from before."""
         if not self.imported.has_directory:
             return None
-        with self.catalogue.write() as connection:
-            if self.order.copy is None:
-                place = roots.place_for(connection, self.medium.base)
-            else:
-                known = roots.place_of(connection, self.medium.base)
-                if known is None:
-                    return None
-                place = known
+        find = roots.place_for if self.order.copy is None else roots.place_of
+        place = self.catalogue.store(lambda connection: find(connection, self.medium.base))
+        if place is None:
+            return None
         if self.medium.within:
             place = place._replace(below=f"{place.below}/{self.medium.within}".lstrip("/"))
         return place
 
     def _store(self, place: roots.Place | None, batch: list[Step]) -> None:
-        with_claims = [step for step in batch if step.claims is not None]
-        with self.catalogue.write() as connection:
-            placed = self._writer.store_records(
-                connection, [step.claims for step in with_claims if step.claims]
-            )
-            instance_of = {
-                step.position: rows.instance for step, rows in zip(with_claims, placed, strict=True)
-            }
-            self._store_empty(connection, batch)
-            if place is not None and self.order.copy is None:
-                files = [
-                    self._referenced(place, step, instance_of[step.position])
-                    for step in with_claims
-                    if step.named is not None
-                ]
-                ledger.store_referenced(connection, self.run_ref, place.root_ref, files, self._now)
+        instance_of = self.catalogue.store(
+            lambda connection: self._stored(connection, place, batch),
+            self.run_ref,
+            self._writer.forget,
+        )
         self._rows.add(row_of(step, instance_of.get(step.position)) for step in batch)
         self._there.update(step.path for step in batch if step.path is not None)
+
+    def _stored(
+        self, connection: Any, place: roots.Place | None, batch: list[Step]
+    ) -> dict[int, int]:
+        """Store what records state, in a transaction; return the instances by the records' positions."""
+        with_claims = [step for step in batch if step.claims is not None]
+        placed = self._writer.store_records(
+            connection, [step.claims for step in with_claims if step.claims]
+        )
+        instance_of = {
+            step.position: rows.instance for step, rows in zip(with_claims, placed, strict=True)
+        }
+        self._store_empty(connection, batch)
+        if place is not None and self.order.copy is None:
+            files = [
+                self._referenced(place, step, instance_of[step.position])
+                for step in with_claims
+                if step.named is not None
+            ]
+            ledger.store_referenced(connection, self.run_ref, place.root_ref, files, self._now)
+        return instance_of
 
     def _referenced(
         self, place: roots.Place, step: Step, instance_ref: int
@@ -303,26 +311,30 @@ class _Importing:
             imported.file_set_id,
             self.digest,
         )
-        with self.catalogue.write() as connection:
+
+        def store(connection: Any) -> int:
             if place is not None:
                 named = {_below(place, path) for path in self._there}
                 ledger.mark_unnamed_missing(connection, self.run_ref, place, named, self._now)
                 is_gone = Gone(self.medium)
                 ledger_missing.mark_gone(connection, self.run_ref, place, is_gone, self._now)
             rows = map(ledger.RecordRow._make, self._rows)
-            self._fileset_ref = ledger.store_fileset(
-                connection, self.run_ref, stored, rows, imported.findings
-            )
+            return ledger.store_fileset(connection, self.run_ref, stored, rows, imported.findings)
+
+        self._fileset_ref = self.catalogue.store(store, self.run_ref)
         self._rows, self._there = Packed(), set()
 
     def _store_findings(self, before: int) -> None:
         """Store what was noticed after the File-set was stored with the first `before` findings."""
         findings = self.imported.findings
-        if len(findings) > before and self._fileset_ref is not None:
-            with self.catalogue.write() as connection:
-                ledger.add_findings(
-                    connection, self.run_ref, self._fileset_ref, findings.since(before)
-                )
+        fileset_ref = self._fileset_ref
+        if len(findings) > before and fileset_ref is not None:
+            self.catalogue.store(
+                lambda connection: ledger.add_findings(
+                    connection, self.run_ref, fileset_ref, findings.since(before)
+                ),
+                self.run_ref,
+            )
 
     # -- files -----------------------------------------------------------------------------
 
@@ -356,8 +368,9 @@ class _Importing:
 
     def _storing(self) -> Any:
         """Return what stores readings, as indexing stores them."""
-        with self.catalogue.write() as connection:
-            asked = attribute_sets.set_ref(connection, self.order.attributes)
+        asked = self.catalogue.store(
+            lambda connection: attribute_sets.set_ref(connection, self.order.attributes)
+        )
         writer = RowWriter(self.run_ref, asked)
 
         def store(root_ref: int, readings: Sequence[Reading]) -> None:
@@ -387,8 +400,8 @@ class _Importing:
             copying.settle(copies)
             if place is None:
                 assert self.order.copy is not None
-                with self.catalogue.write() as connection:
-                    place = roots.place_for(connection, absolute_text(self.order.copy.folder))
+                folder = absolute_text(self.order.copy.folder)
+                place = self.catalogue.store(lambda connection: roots.place_for(connection, folder))
             readings = {}
             for _, reading in copies:
                 if reading is not None:

@@ -17,7 +17,6 @@ from catalog.files.paths import SEPARATOR, is_archive_name, is_single_file
 from catalog.indexing.comparing import Comparing, Root
 from catalog.indexing.counting import Settings
 from catalog.indexing.executing import CHUNK_FILES, Chunk, Executor
-from catalog.indexing.keeping import Keeping
 from catalog.indexing.proving import Proof
 from catalog.indexing.reading import How
 from catalog.indexing.stopping import Stop
@@ -61,7 +60,6 @@ class OneRun:
         self.last_stored: str | None = None
         self._stop = means.stop
         self._executor = executor
-        self._keeping = Keeping(catalogue)
         self._how = How(
             wanted(settings.attributes),
             with_digest=settings.digest,
@@ -188,7 +186,6 @@ class OneRun:
         self._comparing.have_rows.difference_update((root_ref, path) for path in known)
         with self._stop.shut():
             try:
-                self._keeping.check()
                 self.catalogue.store(
                     lambda connection: self._writer.store(connection, root_ref, batch, known),
                     self.run_ref,
@@ -249,7 +246,6 @@ class OneRun:
             self.counts.done["moved"] = len(moved)
         gone = self._comparing.gone  # as many as the archive has files, if it is not mounted
         self.counts.done["missing"] = len(gone) - len(moved.intersection(gone))
-        self._keeping.check()
 
     def _join(self, pairs: Sequence[tuple[int, int]], connection: Connection) -> set[int]:
         return stored_files.join_moved(connection, pairs, self.run_ref)

@@ -23,7 +23,6 @@ from catalog.findings import Finding, Severity
 from catalog.indexing.counting import Counts, Settings
 from catalog.indexing.executing import Executor
 from catalog.indexing.journey import index, index_changes
-from catalog.indexing.keeping import Keeping
 from catalog.indexing.one_run import Means
 from catalog.indexing.settling import Settling
 from catalog.indexing.stopping import Stop
@@ -143,7 +142,6 @@ class _Watch:
         self._executor = means.executor
         self.watched = Watched()
         self._own = {absolute_text(path) for path in catalogue.own_paths}
-        self._keeping = Keeping(catalogue)
         self._settling = Settling(watching.quiet_s)
         self._next_walk_s = 0.0
         self._has_walked = False
@@ -166,7 +164,7 @@ class _Watch:
     def _step(
         self, changes: Generator[set[tuple[int, str]]], identities: list[tuple[int, int] | None]
     ) -> None:
-        self._keeping.check()
+        self.catalogue.check_place()
         now_s = time.monotonic()
         if now_s >= self._next_walk_s:
             self._walk_all(now_s)

@@ -1,4 +1,4 @@
-"""A catalogue that is removed or replaced while a run writes to it: the run does not say that all is well."""
+"""A catalogue that is removed or replaced while dcat writes to it: nothing says that all is well."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import pytest
 from catalog.database.catalogue import open_catalogue
 from catalog.errors import CatalogueError
 from catalog.events import Event, Progress
+from catalog.exporting import Order, export, plan_export
+from catalog.importing import import_medium
 from catalog.indexing import Settings, index
 from tests.indexing.test_index import copies
+from tests.journeys.steps import DICOMDIR_TESTS, FILE_SET_UID, everything, indexed
 
 pytestmark = [
     pytest.mark.sqlite,
@@ -44,7 +47,9 @@ def test_a_catalogue_that_is_removed_meanwhile(
     shutil.copy(empty_catalogue, db)
     with (
         open_catalogue(db) as catalogue,
-        pytest.raises(CatalogueError, match=r"c\.db is not there any more: .*index again"),
+        pytest.raises(
+            CatalogueError, match=r"c\.db is not there any more: .*run the command again"
+        ),
     ):
         index(catalogue, [archive], Settings(), listener=when_reading(db.unlink))
 
@@ -70,3 +75,39 @@ def test_a_catalogue_that_stays_where_it_is_serves_many_runs(
     with open_catalogue(db) as catalogue:
         assert index(catalogue, [archive], Settings()).done["new"] == 20
         assert index(catalogue, [archive], Settings()).done["unchanged"] == 20
+
+
+def test_a_transaction_that_goes_with_the_file(empty_catalogue: Path, tmp_path: Path) -> None:
+    db = tmp_path / "c.db"
+    shutil.copy(empty_catalogue, db)
+    with open_catalogue(db) as catalogue:
+        with pytest.raises(CatalogueError, match="not there any more"), catalogue.write():
+            db.unlink()
+        with pytest.raises(CatalogueError, match="not there any more"), catalogue.write():
+            raise AssertionError("nothing may be written to a file without a name")
+
+
+def test_an_export_whose_catalogue_is_removed_is_not_told_as_done(
+    empty_catalogue: Path, tmp_path: Path, archive: Path
+) -> None:
+    db = tmp_path / "c.db"
+    shutil.copy(empty_catalogue, db)
+    with open_catalogue(db) as catalogue:
+        indexed(catalogue, archive)
+        chosen = everything()
+        plan = plan_export(catalogue, chosen, take_first=True)
+        order = Order(chosen, tmp_path / "medium", file_set_uid=FILE_SET_UID, take_first=True)
+        with pytest.raises(CatalogueError, match="not there any more"):
+            export(catalogue, order, plan, listener=when_reading(db.unlink))
+
+
+def test_an_import_whose_catalogue_is_removed_is_not_told_as_done(
+    empty_catalogue: Path, tmp_path: Path
+) -> None:
+    db = tmp_path / "c.db"
+    shutil.copy(empty_catalogue, db)
+    with (
+        open_catalogue(db) as catalogue,
+        pytest.raises(CatalogueError, match="not there any more"),
+    ):
+        import_medium(catalogue, DICOMDIR_TESTS, listener=lambda event: db.unlink(missing_ok=True))
