@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from catalog.files.walk import Entry, Kind, walk
 from catalog.files.whole import content
 
 MAX_DIRECTORY_BYTES = 1 << 30
-"""Longest DICOMDIR that is taken out of a container; it is held in memory."""
+"""Longest DICOMDIR that is taken; it is held in memory."""
 
 DicomdirNames = Callable[[list[str]], list[str]]
 
@@ -123,7 +124,7 @@ class Medium:
             If it cannot be read.
         """
         if not self.is_container:
-            return content(self.dicomdir)
+            return content(self.dicomdir, MAX_DIRECTORY_BYTES, "which is no DICOMDIR")
         try:
             with self.opened(self.dicomdir_path) as (stream, size_bytes):
                 if size_bytes > MAX_DIRECTORY_BYTES:
@@ -148,10 +149,12 @@ def medium_at(path: Path, dicomdir_names: DicomdirNames) -> Medium:
     Raises
     ------
     PathError
-        If `path` does not exist, holds no DICOMDIR, or is a container that cannot be read.
+        If `path` does not exist, holds no DICOMDIR, is a container that cannot be read, or is a
+        drive, a pipe or whatever else may never end.
     """
     name = to_text(str(path))
     try:
+        _check_kind(path)
         if path.is_dir():
             names = dicomdir_names([entry.name for entry in path.iterdir() if entry.is_file()])
             if not names:
@@ -164,6 +167,17 @@ def medium_at(path: Path, dicomdir_names: DicomdirNames) -> Medium:
         return _folder(path.parent, path)
     except OSError as exc:
         raise PathError(f"{name} cannot be read: {exc.strerror or exc}.") from exc
+
+
+def _check_kind(path: Path) -> None:
+    shown = to_text(str(path))
+    mode = path.stat().st_mode
+    if stat.S_ISBLK(mode):
+        raise PathError(
+            f"{shown} is a drive. Mount the disc, and name the folder where it then is."
+        )
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise PathError(f"{shown} is neither a folder nor a file. Name the folder of the medium, its DICOMDIR, or a ZIP, tar or ISO file.")  # fmt: skip
 
 
 def _folder(folder: Path, dicomdir: Path) -> Medium:

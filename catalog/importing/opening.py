@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from catalog.errors import ArchiveError, DicomdirError, PathError
-from catalog.files.medium import MAX_DIRECTORY_BYTES, Container, Medium, medium_at
+from catalog.files.medium import Container, Medium, medium_at
 from catalog.files.members import MemberKind
 from catalog.files.opening import Opener, Source
 from catalog.files.paths import absolute_text, is_archive_name, on_disk, split_member, to_text
@@ -59,7 +58,7 @@ def open_medium(path: Path, *, needs_directory: bool = True) -> Opened:
     DicomdirError
         If nothing can be made of it.
     """
-    _check_kind(path)
+    _check_is_no_url(path)
     try:
         medium = medium_at(path, dicomdir_names)
     except PathError:
@@ -84,7 +83,6 @@ def open_medium(path: Path, *, needs_directory: bool = True) -> Opened:
             return Opened(bare, None, "")
         says = f"{shut} The medium is taken as one without DICOMDIR."
         return Opened(bare, None, "", (Finding("directory-unreadable", Severity.ERROR, says, ""),))
-    _check_size(medium)
     data = [medium.directory()]
     digest = hashlib.sha256(data[0]).hexdigest()
     others = tuple(_further(medium))
@@ -103,36 +101,10 @@ def open_medium(path: Path, *, needs_directory: bool = True) -> Opened:
         return Opened(medium, None, "", (unread, *others))
 
 
-def _check_kind(path: Path) -> None:
-    """Refuse a drive, a pipe, and whatever else is neither folder nor file: it may never end, or never answer."""
-    shown = to_text(str(path))
+def _check_is_no_url(path: Path) -> None:
     if is_url_by_path(path) and not path.exists():
         raise PathError(
-            f"{shown} is a URL, and media are taken in from folders and files. Fetch it first; `dcat index` reads behind URLs."
-        )
-    try:
-        mode = path.stat().st_mode
-    except OSError as exc:
-        raise PathError(f"{shown} cannot be read: {exc.strerror or exc}.") from exc
-    if stat.S_ISBLK(mode):
-        raise PathError(
-            f"{shown} is a drive. Mount the disc, and name the folder where it then is."
-        )
-    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
-        raise PathError(f"{shown} is neither a folder nor a file. Name the folder of the medium, its DICOMDIR, or a ZIP, tar or ISO file.")  # fmt: skip
-
-
-def _check_size(medium: Medium) -> None:
-    """Refuse what is called a DICOMDIR and would fill the memory; in a container `Medium` does."""
-    if medium.is_container:
-        return
-    try:
-        size = medium.dicomdir.stat().st_size
-    except OSError:
-        return  # reading it says why
-    if size > MAX_DIRECTORY_BYTES:
-        raise PathError(
-            f"{medium.place} has {size:,} bytes, which is no DICOMDIR: dcat takes {MAX_DIRECTORY_BYTES:,}. Name another file, or the folder of the medium."
+            f"{to_text(str(path))} is a URL, and media are taken in from folders and files. Fetch it first; `dcat index` reads behind URLs."
         )
 
 

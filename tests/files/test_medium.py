@@ -163,3 +163,21 @@ def test_a_container_that_goes_away(tmp_path: Path) -> None:
 def test_no_such_path(tmp_path: Path) -> None:
     with pytest.raises(PathError, match="No such file"):
         at(tmp_path / "none.iso")
+
+
+@pytest.mark.parametrize("place", ["/dev/zero", "/dev/null", "pipe", "medium/DICOMDIR"])
+def test_what_is_no_file_is_not_read(place: str, tmp_path: Path) -> None:
+    path = tmp_path / place
+    path.parent.mkdir(exist_ok=True)
+    if not place.startswith("/"):
+        os.mkfifo(path)
+    with pytest.raises(PathError, match="neither a folder nor a file"):
+        medium_at(path, dicomdir_names).directory()
+
+
+def test_what_fills_the_memory_is_no_dicomdir(tmp_path: Path) -> None:
+    with (tmp_path / "DICOMDIR").open("wb") as stream:
+        stream.truncate((1 << 30) + 1)
+    for path in (tmp_path, tmp_path / "DICOMDIR"):
+        with pytest.raises(PathError, match="1,073,741,825 bytes, which is no DICOMDIR"):
+            medium_at(path, dicomdir_names).directory()

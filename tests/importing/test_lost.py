@@ -252,24 +252,6 @@ def test_a_link_to_nothing_is_no_archive_folder(medium: Path, catalogue: Catalog
         taken_in(catalogue, medium, copy_to=medium.parent / "new")
 
 
-@pytest.mark.parametrize("place", ["/dev/zero", "/dev/null", "pipe", "medium/DICOMDIR"])
-def test_what_is_no_file_is_not_read(place: str, tmp_path: Path) -> None:
-    path = tmp_path / place
-    path.parent.mkdir(exist_ok=True)
-    if not place.startswith("/"):
-        os.mkfifo(path)
-    with pytest.raises(PathError, match="neither a folder nor a file"):
-        open_medium(path)
-
-
-def test_what_fills_the_memory_is_no_dicomdir(tmp_path: Path) -> None:
-    with (tmp_path / "DICOMDIR").open("wb") as stream:
-        stream.truncate((1 << 30) + 1)
-    for path in (tmp_path, tmp_path / "DICOMDIR"):
-        with pytest.raises(PathError, match="1,073,741,825 bytes, which is no DICOMDIR"):
-            open_medium(path)
-
-
 def test_a_url_is_said_to_be_one() -> None:
     with pytest.raises(PathError, match="is a URL"):
         open_medium(Path("s3://bucket/disc"))
