@@ -269,8 +269,10 @@ def _engine(creator: Callable[[], sqlite3.Connection], poolclass: type[Pool] = N
 
 
 def _connect(
-    path: Path, mode: str, journal: str, timeout_s: float = BUSY_TIMEOUT_MS / 1000
+    path: Path, mode: str, journal: str, timeout_s: float | None = None
 ) -> sqlite3.Connection:
+    if timeout_s is None:
+        timeout_s = BUSY_TIMEOUT_MS / 1000
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=timeout_s, isolation_level=None,
         check_same_thread=False,
