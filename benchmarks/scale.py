@@ -425,8 +425,8 @@ def main() -> None:
         options.instances, options.files, options.runs = [20_000], [1_000], 2
     options.work = options.work.resolve()
     options.work.mkdir(parents=True, exist_ok=True)
-    adopt_orphans()
     with nullcontext(options.url) if options.url else server(options.work / "postgresql") as url:
+        adopt_orphans()  # from now on: the server is left behind by what started it
         for line in Scale(options, url).lines():
             print(line, flush=True)
 

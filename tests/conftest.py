@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -54,6 +55,9 @@ AT_A_TIME = 6
 
 EXAMPLES = 8
 """How many examples Hypothesis tries where everything is written to PostgreSQL; SQLite has more."""
+
+SHARE_IN_CI = 0.6
+"""How much of what a test asks of Hypothesis is tried in CI, which has its time; the rest at a desk."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -115,16 +119,21 @@ def backend() -> str:
 
 @pytest.fixture(autouse=True)
 def few_examples(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let Hypothesis try fewer examples on PostgreSQL."""
+    """Let Hypothesis try fewer examples on PostgreSQL, and in CI."""
     own = request.getfixturevalue("backend") if "backend" in request.fixturenames else "sqlite"
     test: Any = getattr(request.node, "obj", None)
     test = getattr(test, "__func__", test)
     given = getattr(test, "_hypothesis_internal_use_settings", None)
-    if own == "sqlite" or not hasattr(test, "hypothesis"):
+    of_all = given or settings.default
+    examples = of_all.max_examples
+    if given is not None and os.environ.get("CI"):
+        examples = math.ceil(examples * SHARE_IN_CI)
+    if own != "sqlite":
+        examples = min(examples, EXAMPLES)
+    if examples == of_all.max_examples or not hasattr(test, "hypothesis"):
         yield
         return
-    of_all = given or settings.default
-    few = settings(of_all, max_examples=min(of_all.max_examples, EXAMPLES))
+    few = settings(of_all, max_examples=examples)
     test._hypothesis_internal_use_settings = few
     yield
     test._hypothesis_internal_use_settings = given

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,10 @@ import pydicom
 import pytest
 from pydicom import config
 from pydicom.dataset import Dataset
+
+from catalog.database.catalogue import open_catalogue
+from tests.builders import archive
+from tests.journeys.steps import indexed, rows
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -153,6 +158,24 @@ def test_goals_are_judged_by_the_figures(index: ModuleType, tmp_path: Path) -> N
         "met",
         "not met",
     ]
+
+
+def test_the_floor_has_the_rows_and_the_full_text_of_the_catalogue(
+    empty_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import loops
+
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    shutil.copy(empty_file, old)
+    archive(tmp_path / "archive", patients=2, studies=1, series=1, instances=3)
+    with open_catalogue(old) as catalogue:
+        indexed(catalogue, tmp_path / "archive")
+    assert loops.insert(str(old), str(new))["rows"] > 6
+    counts = "SELECT count(*) FROM {}"
+    for table in ("patient", "series", "instance", "file", "series_total", "patient_words_docsize"):
+        before, after = (rows(path, counts.format(table)) for path in (old, new))
+        assert before == after != [{"count(*)": 0}], table
 
 
 @pytest.mark.heavy

@@ -102,8 +102,11 @@ class Met:
         if not self.order.named_only:
             # What a record names was told with the record, and what is unlisted at the beginning.
             told = self._steps.shut if self._steps else ()
-            others_ = (e for e in self.medium.others if e.kind is not Kind.UNLISTED)
-            self.imported.findings += (_left_alone(e) for e in others_ if e.path not in told)
+            self.imported.findings += (
+                _left_alone(entry)
+                for entry in self.medium.others
+                if entry.kind is not Kind.UNLISTED and entry.path not in told
+            )
         total = len(self.named) + len(others)
         self.listener(Started(READING, total, "files"))
         done = 0

@@ -117,9 +117,9 @@ def in_step(
     named = {*_named(medium, old), *before_that.values()}
     renamed = {**before_that, **renamed}
     fresh = {}
-    for place in (
-        () if is_first else places
-    ):  # nothing tells what was put there since the list was made
+    if is_first:  # nothing tells what was put there since the list was made
+        places = ()
+    for place in places:
         if place not in named and not manifest.is_listed(place):
             try:
                 fresh[renamed.get(place, place)] = digest_on(medium, place)
