@@ -160,6 +160,7 @@ def test_goals_are_judged_by_the_figures(index: ModuleType, tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.sqlite
 def test_the_floor_has_the_rows_and_the_full_text_of_the_catalogue(
     empty_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

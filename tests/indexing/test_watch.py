@@ -147,6 +147,7 @@ def test_a_folder_that_vanishes_is_waited_for(tmp_path: Path) -> None:
     assert "is not there. Is it mounted?" in said
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
 def test_a_catalogue_that_is_not_there_any_more_ends_it(tmp_path: Path, replaced: bool) -> None:
     folder, db = tmp_path / "archive", tmp_path / "c.db"
