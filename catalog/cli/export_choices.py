@@ -175,9 +175,10 @@ def suitable_jobs(plan: Plan) -> int:
     """Return how many files to copy at a time: several where digests, the disk or a network take the time."""
     import os
 
+    from catalog.exporting.kept_items import roots_of
     from catalog.files.urls import is_url
 
-    if any(is_url(item.source.root) for item in plan.items):
+    if any(map(is_url, roots_of(plan.items))):
         return _JOBS_FROM_URLS
     if plan.size_bytes < _LARGE_FILE_BYTES * len(plan.items):
         return 1

@@ -24,8 +24,8 @@ def rehearsed(plan: Plan, order: Order, changed: Sequence[Unlike], *, as_json: b
         check_container(part.order, part.items)
     with progress.shown() as listener:
         found = rehearse(order, plan, listener)
-    told = {id(each.item) for each in changed}
-    failed = tuple((item, why) for item, why in found.failed if id(item) not in told)
+    told = {each.item.file_id for each in changed}
+    failed = tuple((item, why) for item, why in found.failed if item.file_id not in told)
     found = Rehearsed(found.findings, failed)
     if as_json:
         show_plan_json(plan, order, changed, found)

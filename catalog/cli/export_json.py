@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from catalog.exporting import Item, Order, Plan
-    from catalog.exporting.plan import LeftOut
+    from catalog.exporting.item import LeftOut
     from catalog.exporting.preflight import Unlike
     from catalog.exporting.rehearsal import Rehearsed
     from catalog.exporting.updating import Update
@@ -31,7 +31,7 @@ def show_plan_json(
 
     parts = parts_of(order, plan)
     sources = {item.file_id.path: source_of(item) for item in plan.items}
-    volume_of = {id(item): number for number, part in enumerate(parts, 1) for item in part.items}
+    volume_of = {item.file_id: number for number, part in enumerate(parts, 1) for item in part.items}
     _write(
         {
             "instances": len(plan.items),
@@ -49,7 +49,7 @@ def show_plan_json(
                 for number, part in enumerate(parts, 1)
             ],
             "items": [
-                _item(item, item.file_id.path) | {"volume": volume_of[id(item)]}
+                _item(item, item.file_id.path) | {"volume": volume_of[item.file_id]}
                 for item in plan.items
             ],
         }

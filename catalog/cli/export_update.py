@@ -110,10 +110,10 @@ def _without_gone(wanted: Update) -> Update:
     """Return the update without what has no source any more; a copy that was to be replaced stays."""
     import os
 
-    from catalog.exporting.plan import LeftOut
+    from catalog.exporting.item import LeftOut
 
     there = {
-        id(item): os.path.lexists(path)
+        item.file_id: os.path.lexists(path)
         for item, path in zip(wanted.coming, _sources(wanted), strict=True)
     }
     gone = [
@@ -122,11 +122,11 @@ def _without_gone(wanted: Update) -> Update:
             f"{item.source.root.rstrip('/')}/{item.source.path}",
         )
         for item in wanted.coming
-        if not there[id(item)]
+        if not there[item.file_id]
     ]  # fmt: skip
     return wanted._replace(
-        added=tuple(item for item in wanted.added if there[id(item)]),
-        replaced=tuple(item for item in wanted.replaced if there[id(item)]),
+        added=tuple(item for item in wanted.added if there[item.file_id]),
+        replaced=tuple(item for item in wanted.replaced if there[item.file_id]),
         left_out=(*wanted.left_out, *gone),
     )
 
@@ -159,12 +159,12 @@ def _rehearsed(
         file_ids = {each.candidate.place: each.file_id.path for each in addition.items}
         findings = maintaining.foreseen(addition)
         why = {each.place: each.reason for each in addition.left_out}
-        told = {id(each.item) for each in changed}
+        told = {each.item.file_id for each in changed}
         paths = map(to_text, map(str, _sources(wanted)))
         failing = tuple(
             (item, why[path])
             for item, path in zip(wanted.coming, paths, strict=True)
-            if path in why and id(item) not in told
+            if path in why and item.file_id not in told
         )
         found = Rehearsed(tuple(findings), failing)
     if as_json:

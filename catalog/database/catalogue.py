@@ -199,6 +199,9 @@ class Catalogue(ABC):
     def note_growth(self) -> None:  # noqa: B027  # SQLite needs none
         """Have the database look at what it holds, after much was stored, so that it plans questions by that."""
 
+    def spare_memory(self) -> None:  # noqa: B027  # a server's memory is its own matter
+        """Hold few pages in memory from now on: for work that goes through the tables in one order."""
+
     # -- what health and upgrades ask ------------------------------------------------------
 
     @abstractmethod

@@ -144,6 +144,7 @@ def candidates(
     *,
     export_ref: int | None = None,
     whole: bool = True,
+    by_series: bool = False,
 ) -> Generator[Candidate]:
     """Yield the selected instances for an export, in order of their ids.
 
@@ -154,6 +155,8 @@ def candidates(
     ----------
     whole:
         Instances have all that is known of them; otherwise what an export is planned from.
+    by_series:
+        All of a series come one after the other.
 
     Raises
     ------
@@ -172,7 +175,7 @@ def candidates(
                 m.instance.outerjoin(m.series).outerjoin(m.study).outerjoin(m.patient)
                 .outerjoin(m.file, f.instance_ref == i.id).outerjoin(m.root, f.root_ref == m.root.c.id)
             )
-            .order_by(i.id, m.root.c.path, f.path)
+            .order_by(*([i.series_ref] if by_series else []), i.id, m.root.c.path, f.path)
         )  # fmt: skip
         if not selection.is_everything:
             query = query.where(i.id.in_(selected_ids(connection, Level.INSTANCE, selection)))
@@ -187,7 +190,11 @@ def candidates(
 
         def prepared() -> Iterator[Sequence[Any]]:
             for some in rows.partitions(1000):
-                above.update(_owners(connection, {row[1] for row in some} - above.keys()))
+                wanted = {row[1] for row in some}
+                if by_series:  # those of the series before do not come again
+                    for done in above.keys() - wanted - {None}:
+                        del above[done]
+                above.update(_owners(connection, wanted - above.keys()))
                 yield from some
 
         for ref, group in groupby(prepared(), itemgetter(0)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -133,11 +134,12 @@ def add_items(connection: Connection, export_ref: int, items: Iterable[ItemRow])
         insert_rows(connection, m.export_item, ("export_ref", *ItemRow._fields), rows)
 
 
-def item_refs(connection: Connection, export_ref: int) -> list[int]:
+def item_refs(connection: Connection, export_ref: int) -> array[int]:
     """Return the ids of the items of an export, in the order in which they were added."""
     x = m.export_item.c
     query = select(x.id).where(x.export_ref == export_ref).order_by(x.id)
-    return list(connection.execute(query).scalars())
+    with connection.execute(query, execution_options={"yield_per": 1000}) as rows:
+        return array("q", rows.scalars())
 
 
 class Settled(NamedTuple):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from catalog.database import ledger
 from catalog.database.catalogue import Catalogue
 from catalog.database.fetch import Candidate, SourceFile
-from catalog.exporting.plan import Item, LeftOut
+from catalog.exporting.item import Item, LeftOut
 from catalog.exporting.write import Done
 
 LEDGER_BATCH = 500
@@ -26,9 +25,9 @@ class Book:
         The ids of the items in the ledger, in the order in which they will be reported.
     """
 
-    def __init__(self, catalogue: Catalogue, export_ref: int, refs: Sequence[int]) -> None:
+    def __init__(self, catalogue: Catalogue, export_ref: int, refs: Iterable[int]) -> None:
         self.export_ref = export_ref
-        self._refs = iter(array("q", refs))
+        self._refs = iter(refs)
         self._flushed_s = time.monotonic()
         self.copied = self.copied_bytes = 0
         self.failed: list[tuple[Item, str]] = []

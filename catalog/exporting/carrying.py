@@ -11,10 +11,11 @@ from catalog.events import Listener
 from catalog.exporting.book import Book
 from catalog.exporting.bounded import Bounded
 from catalog.exporting.folder import FolderReceiver
+from catalog.exporting.item import Item
+from catalog.exporting.kept_items import roots_of
 from catalog.exporting.making import Making, making
 from catalog.exporting.manifest import WithManifest
 from catalog.exporting.order import Order
-from catalog.exporting.plan import Item
 from catalog.exporting.receiver import DICOMDIR, Receiver
 from catalog.exporting.transcoding import target_named
 from catalog.exporting.write import Additions, Written, write_fileset
@@ -98,8 +99,8 @@ def _jobs(order: Order, items: Sequence[Item]) -> int:
     not where they are members of archives or lie behind a URL.
     """
     if order.jobs > 1 and order.container == "zip":
-        sources = (item.source for item in items)
-        if any(is_url(s.root) or split_member(s.path) is not None for s in sources):
+        inside = (split_member(item.source.path) is not None for item in items)
+        if any(map(is_url, roots_of(items))) or any(inside):
             return 1
     return 1 if order.container == "iso" else order.jobs
 

@@ -9,8 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, NamedTuple
 
 from catalog.errors import SourceChanged
+from catalog.exporting.item import Item
 from catalog.exporting.making import Making
-from catalog.exporting.plan import Item
 from catalog.exporting.proof import Proof, Proved, Reading
 from catalog.exporting.receiver import ANY_TIME, Check, Receiver, Turn
 from catalog.exporting.transcoding import Transcoder

@@ -10,9 +10,9 @@ from catalog.database.rows import differences, entity_at
 from catalog.dicom.elements import Element, tag_text
 from catalog.entities import Level
 from catalog.errors import EncodingError
-from catalog.exporting.kept_records import KeptRecords, row_of
+from catalog.exporting.item import Item
+from catalog.exporting.kept_records import KeptRecords, packed, row_of, unpacked
 from catalog.exporting.making import PLAIN, Making
-from catalog.exporting.plan import Item
 from catalog.exporting.proof import Proved
 from catalog.fileset import build
 from catalog.fileset.recoding import in_utf8, utf8
@@ -40,18 +40,30 @@ class _Node:
     """
 
     rank: Rank = (1 << 30, "")
-    elements: Mapping[int, Element] = field(default_factory=dict)
+    elements: Mapping[int, Element] | bytes = field(default_factory=dict)
     place: str = ""
     gifts: dict[int, tuple[Rank, Element, Element | None]] = field(default_factory=dict)
     children: dict[str, _Node] = field(default_factory=dict)
     records: KeptRecords = field(default_factory=KeptRecords)
-    record: Record | None = None
+    record: bytes | None = None
 
     @property
     def made(self) -> Record:
         """Its own record."""
         assert self.record is not None, "finish() comes first"
-        return self.record
+        record: Record = unpacked(self.record)
+        return record
+
+    def header(self) -> dict[int, Element]:
+        """Return what speaks for it."""
+        elements = unpacked(self.elements) if isinstance(self.elements, bytes) else self.elements
+        return dict(elements)
+
+    def close(self) -> None:
+        """Take as little room as possible, as hardly more will come."""
+        self.records.close()
+        if not isinstance(self.elements, bytes):
+            self.elements = packed(dict(self.elements))
 
     def hear(
         self, rank: Rank, elements: Mapping[int, Element], item: Item, tags: Sequence[int]
@@ -113,6 +125,8 @@ class Directory:
                 assert ours is not None
                 assert theirs is not None
                 self._last_above.append((node, len(differences(level, ours, theirs))))
+        if node is not self._last:
+            self._last.close()
         self._last = node
         return self._last_above
 
@@ -125,7 +139,8 @@ class Directory:
                 built = _MAKERS[depth](header, child.place, extra=self._making.keys)
                 assert built.record is not None, "an instance without UIDs cannot be planned"
                 findings.extend(built.findings)
-                child.record = in_utf8(built.record) if self._making.utf8 else built.record
+                child.record = packed(in_utf8(built.record) if self._making.utf8 else built.record)
+                child.elements = {}  # what it said is in the record now
                 make(child, depth + 1)
 
         make(self._root, 0)
@@ -176,7 +191,7 @@ def _completed(
     A record has one character set. If a value's own is another than that of the header, the text
     of both becomes UTF-8.
     """
-    header = dict(node.elements)
+    header = node.header()
     foreign: list[tuple[Element, Element | None]] = []
     for tag, (_, element, charset) in sorted(node.gifts.items()):
         if full(header, tag):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,10 +14,13 @@ from catalog.events import Listener, ignore
 from catalog.exporting.book import Book, left_out_row, planned_row
 from catalog.exporting.carrying import carry_out, making_of, receiver_of
 from catalog.exporting.folder import FolderReceiver, check_destination
+from catalog.exporting.item import Item
 from catalog.exporting.order import Order, options_of
-from catalog.exporting.plan import Item, Plan, ambiguous, make_plan
+from catalog.exporting.plan import Plan
+from catalog.exporting.planning import make_plan
 from catalog.exporting.preflight import check_container, check_total_space, needed_bytes
 from catalog.exporting.receiver import Receiver
+from catalog.exporting.refusing import ambiguous
 from catalog.exporting.transcoding import target_named
 from catalog.exporting.volumes import divided, volume_label, volume_uid
 from catalog.exporting.write import Written
@@ -102,17 +106,17 @@ def plan_export(  # noqa: PLR0913 - each is a choice of its own
     """
     syntax = target_named(transfer_syntax) if transfer_syntax else None
     named = profile_named(profile) if profile else None
-    chosen = list(candidates(catalogue, selection, whole=False))
-    digests = {} if take_first else dict(_digests(chosen))
-    plan = make_plan(
-        chosen,
-        digests,
-        take_first=take_first,
-        profile=named,
-        private=private,
-        transfer_syntax=syntax,
-        longest_bytes=_longest_bytes(container),
-    )
+    digests: dict[int, str] = {}
+    with closing(candidates(catalogue, selection, whole=False, by_series=True)) as chosen:
+        plan = make_plan(
+            chosen if take_first else _with_digests(chosen, digests),
+            digests,
+            take_first=take_first,
+            profile=named,
+            private=private,
+            transfer_syntax=syntax,
+            longest_bytes=_longest_bytes(container),
+        )
     if capacity_bytes is None:
         return plan
     rule = named.icons if named else None
@@ -134,11 +138,13 @@ def _longest_bytes(container: str) -> int | None:
     return MAX_FILE_BYTES
 
 
-def _digests(chosen: list[Candidate]) -> Iterator[tuple[int, str]]:
+def _with_digests(chosen: Iterable[Candidate], digests: dict[int, str]) -> Iterator[Candidate]:
+    """Yield what was chosen, when `digests` has those of its files that must be told apart."""
     with Opener() as opener:
         for candidate in chosen:
             for file in ambiguous(candidate):
-                yield file.file_ref, _digest_or_name(file, opener)
+                digests[file.file_ref] = _digest_or_name(file, opener)
+            yield candidate
 
 
 def _digest_or_name(file: SourceFile, opener: Opener) -> str:
@@ -152,7 +158,7 @@ class Part(NamedTuple):
     """One volume of an order: the order for it alone, and its number if there are several."""
 
     order: Order
-    items: tuple[Item, ...]
+    items: Sequence[Item]
     number: int | None = None
     used_bytes: int | None = None
 
@@ -206,6 +212,7 @@ def export(
     FileSetError
         If there is no such profile, or the File-set ID is none.
     """
+    catalogue.spare_memory()
     parts = parts_of(order, plan)
     prepared = _prepared(order, parts)
     with runs.recorded(catalogue, "export", arguments) as run:
@@ -232,7 +239,7 @@ def _prepared(order: Order, parts: list[Part]) -> list[tuple[Receiver, list[Find
     if len(parts) > 1:
         if order.container == "folder":
             check_destination(order.destination, 0)
-        check_total_space(order, [item for part in parts for item in part.items])
+        check_total_space(order, [part.items for part in parts])
     for part, (receiver, _) in zip(parts, prepared, strict=True):
         receiver.prepare(needed_bytes(part.order, part.items))
     return prepared

@@ -1,29 +1,48 @@
 """The records of one entity's instances, kept in little room until the directory is written.
 
-Those of a series differ in File ID, SOP Instance UID and Instance Number, and the plan has the first
-two. So of most only the number is kept, and the record is made again whenever it is asked for.
+Those of a series differ in File ID, SOP Instance UID and Instance Number. So of most only these are
+kept, packed together, and the record is made again whenever it is asked for.
 """
 
 from __future__ import annotations
 
+import marshal
+import pickle
+import zlib
 from collections.abc import Iterator
 from operator import is_
+from typing import Any, NamedTuple
 
 from catalog.database.ledger import RecordRow
 from catalog.dicom.elements import Element
-from catalog.exporting.plan import Item
+from catalog.exporting.item import Item
 from catalog.fileset.tree import (
     FILE_ID,
     SOP_CLASS_IN_FILE,
     SOP_INSTANCE_IN_FILE,
     TRANSFER_SYNTAX_IN_FILE,
     Record,
-    file_id_element,
     padded,
 )
 from catalog.shapes import frozen
 
 _INSTANCE_NUMBER = 0x00200013
+_PER_BLOCK = 512
+_LEVEL = 1
+
+
+class _Kept(NamedTuple):
+    """What is kept of a record: what it does not share with its model, or all of it.
+
+    `whole` is a packed `Record`, the model of those that follow; `number` its Instance Number as
+    (tag, VR, value), `None` if it is that of the model.
+    """
+
+    path: str
+    uid: str
+    instance_ref: int
+    number: tuple[int, str, bytes] | None
+    whole: bytes | None
 
 
 @frozen
@@ -51,65 +70,100 @@ class _Model:
             self.uid_at
         ].data.rstrip(b"\0") == uid.encode("ascii", "backslashreplace")
 
-    def like(self, item: Item, number: Element | None) -> Record:
-        """Return the record of `item` with that number."""
+    def like(self, kept: _Kept) -> Record:
+        """Return the record of which that is kept."""
         keys = list(self.record.keys)
-        keys[self.file_at] = file_id_element(item.file_id)
-        keys[self.uid_at] = _uid_of(item)
-        if number is not None:
-            keys[self.number_at] = number
+        file_id = kept.path.replace("/", "\\").encode("ascii")
+        uid = kept.uid.encode("ascii", "backslashreplace")
+        keys[self.file_at] = Element(FILE_ID, "CS", padded("CS", file_id))
+        keys[self.uid_at] = Element(SOP_INSTANCE_IN_FILE, "UI", padded("UI", uid))
+        if kept.number is not None:
+            keys[self.number_at] = Element(*kept.number)
         return Record(self.record.type, tuple(keys))
 
 
 class KeptRecords:
     """Records that refer to files, in the order in which they came; iterating gives them."""
 
-    __slots__ = ("_items", "_kept", "_model")
+    __slots__ = ("_blocks", "_count", "_model", "_waiting")
 
     def __init__(self) -> None:
-        self._items: list[Item] = []
-        self._kept: list[Record | Element | None] = []
-        """Of each item its record, the model of those that follow, or what makes it of its model."""
+        self._blocks: list[bytes] = []
+        self._waiting: list[_Kept] = []
         self._model: _Model | None = None
+        self._count = 0
 
     def append(self, item: Item, record: Record) -> None:
         """Keep the record of `item`."""
-        self._items.append(item)
-        model = self._model
+        model, number, whole = self._model, None, None
         if model is not None and model.is_like(item, record):
-            self._kept.append(record.keys[model.number_at] if model.number_at >= 0 else None)
+            if model.number_at >= 0:
+                own = record.keys[model.number_at]
+                number = own.tag, own.vr, own.data
         else:
-            self._kept.append(record)
+            whole = packed(record)
             self._model = _model(record)
+        uid = item.candidate.claims.instance.sop_instance_uid or ""
+        kept = _Kept(item.file_id.path, uid, item.candidate.instance_ref, number, whole)
+        self._waiting.append(kept)
+        self._count += 1
+        if len(self._waiting) == _PER_BLOCK:
+            self._pack()
+
+    def close(self) -> None:
+        """Take as little room as possible, as hardly more will come."""
+        self._pack()
+        self._model = None
+
+    def _pack(self) -> None:
+        if self._waiting:
+            rows = marshal.dumps([tuple(each) for each in self._waiting])
+            self._blocks.append(zlib.compress(rows, _LEVEL))
+            self._waiting = []
 
     def __len__(self) -> int:
-        return len(self._items)
+        return self._count
 
     def __iter__(self) -> Iterator[Record]:
         model = None
-        for item, kept in zip(self._items, self._kept, strict=True):
-            if isinstance(kept, Record):
-                model = _model(kept)
-                yield kept
+        for kept in self._kept():
+            if kept.whole is not None:
+                record: Record = unpacked(kept.whole)
+                model = _model(record)
+                yield record
             else:
                 assert model is not None
-                yield model.like(item, kept)
+                yield model.like(kept)
 
     def rows(self, position: int, depth: int) -> Iterator[RecordRow]:
         """Yield their rows; the first is at `position`, all are at `depth`."""
         like = None
-        for at, (item, kept) in enumerate(zip(self._items, self._kept, strict=True), position):
-            if isinstance(kept, Record):
-                like = row_of(at, depth, kept, item.candidate.instance_ref)
+        for at, kept in enumerate(self._kept(), position):
+            if kept.whole is not None:
+                like = row_of(at, depth, unpacked(kept.whole), kept.instance_ref)
                 yield like
             else:
                 assert like is not None
-                path = item.file_id.path
                 yield like._replace(
-                    position=at, file_id=path, path=path,
-                    sop_instance_uid=item.candidate.claims.instance.sop_instance_uid,
-                    instance_ref=item.candidate.instance_ref,
+                    position=at, file_id=kept.path, path=kept.path,
+                    sop_instance_uid=kept.uid, instance_ref=kept.instance_ref,
                 )  # fmt: skip
+
+    def _kept(self) -> Iterator[_Kept]:
+        for block in self._blocks:
+            rows = marshal.loads(zlib.decompress(block))
+            yield from (_Kept(*row) for row in rows)
+        yield from self._waiting
+
+
+def packed(value: object) -> bytes:
+    """Return records or elements in little room."""
+    return zlib.compress(pickle.dumps(value, pickle.HIGHEST_PROTOCOL), _LEVEL)
+
+
+def unpacked(data: bytes) -> Any:
+    """Return what was `packed`."""
+    return pickle.loads(zlib.decompress(data))
 
 
 def row_of(position: int, depth: int, record: Record, instance_ref: int | None = None) -> RecordRow:
@@ -133,10 +187,3 @@ def _model(record: Record) -> _Model | None:
     same = tuple(n not in own for n in range(len(record.keys)))
     varied = tuple(n not in own and n != number_at for n in range(len(record.keys)))
     return _Model(record, file_at, uid_at, number_at, (varied, same))
-
-
-def _uid_of(item: Item) -> Element:
-    """Return (0004,1511) with the UID that was planned, which the copy was proved to have."""
-    uid = item.candidate.claims.instance.sop_instance_uid or ""
-    value = uid.encode("ascii", "backslashreplace")
-    return Element(SOP_INSTANCE_IN_FILE, "UI", padded("UI", value))

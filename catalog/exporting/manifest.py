@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import marshal
+import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from heapq import merge
@@ -17,7 +19,8 @@ from catalog.fileset import manifest
 from catalog.fileset.file_id import FileId
 
 CHUNK_BYTES = 1 << 20
-DIGEST_BYTES = 32
+PER_BLOCK = 512
+"""So many copies are packed together."""
 
 
 class WithManifest:
@@ -37,9 +40,7 @@ class WithManifest:
     def __init__(self, inner: Receiver, name: str = manifest.MANIFEST) -> None:
         self._inner = inner
         self._name = name
-        self._copies: list[FileId] = []
-        self._digests = bytearray()
-        """Those of the copies, one after the other."""
+        self._copies = _Copies()
         self._others: dict[str, str] = {}
         self._lock = Lock()
 
@@ -66,8 +67,7 @@ class WithManifest:
         """Take in a file; its digest is that of the copy."""
         copied = self._inner.put(file_id, opening, check, turn)
         with self._lock:  # several threads put at a time
-            self._copies.append(file_id)
-            self._digests += bytes.fromhex(copied.digest)
+            self._copies.add(file_id, copied.digest)
         return copied
 
     def put_data(self, name: str, data: bytes) -> None:
@@ -87,18 +87,60 @@ class WithManifest:
         dicomdir.seek(0)
         self._others[DICOMDIR] = digest.hexdigest()
         written = BytesIO()
-        for name, value in merge(self._sorted_copies(), sorted(self._others.items())):
+        for name, value in merge(self._copies.in_order(), sorted(self._others.items())):
             written.write(manifest.line(name, value).encode("utf-8"))
-        self._copies.clear()
-        self._digests.clear()
+        self._copies = _Copies()
         self._inner.put_data(self._name, written.getvalue())
         self._inner.finish(dicomdir)
 
-    def _sorted_copies(self) -> Iterator[tuple[str, str]]:
+
+class _Copies:
+    """Paths and digests of copies, kept in little more room than the digests.
+
+    Those of one folder mostly come together, and are packed when another one's come.
+    """
+
+    def __init__(self) -> None:
+        self._packed: dict[tuple[str, ...], list[bytes]] = {}
+        self._folder: tuple[str, ...] = ()
+        self._waiting: list[tuple[str, bytes]] = []
+
+    def add(self, file_id: FileId, digest: str) -> None:
+        """Keep the hexadecimal `digest` of a copy."""
+        *folder, name = file_id.components
+        own = tuple(folder)
+        if own != self._folder or len(self._waiting) == PER_BLOCK:
+            self._pack()
+            self._folder = own
+        self._waiting.append((name, bytes.fromhex(digest)))
+
+    def _pack(self) -> None:
+        if self._waiting:
+            block = zlib.compress(marshal.dumps(self._waiting), 1)
+            self._packed.setdefault(self._folder, []).append(block)
+            self._waiting = []
+
+    def in_order(self) -> Iterator[tuple[str, str]]:
         """Yield path and digest of each copy, sorted by path.
 
         That is the order of their components, too: no character of a File ID comes before `/`.
         """
-        copies, size = self._copies, DIGEST_BYTES
-        for n in sorted(range(len(copies)), key=lambda n: copies[n].components):
-            yield copies[n].path, self._digests[n * size : (n + 1) * size].hex()
+        self._pack()
+        depths = {len(folder) for folder in self._packed}
+        for components, digest in merge(*map(self._at, depths)):
+            yield "/".join(components), digest
+
+    def _at(self, depth: int) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield components and digest of the copies in folders of one depth, in order.
+
+        No such folder is within another, so what is in each comes together.
+        """
+        for folder in sorted(folder for folder in self._packed if len(folder) == depth):
+            found = [each for block in self._packed[folder] for each in _unpacked(block)]
+            for name, digest in sorted(found):
+                yield (*folder, name), digest.hex()
+
+
+def _unpacked(block: bytes) -> list[tuple[str, bytes]]:
+    found: list[tuple[str, bytes]] = marshal.loads(zlib.decompress(block))
+    return found

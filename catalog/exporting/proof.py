@@ -15,8 +15,8 @@ from catalog.dicom.elements import Element
 from catalog.dicom.header import Header, read_header
 from catalog.entities import Claims, Instance, Level
 from catalog.errors import EncodingError, HeaderError, SourceChanged
+from catalog.exporting.item import Item
 from catalog.exporting.making import PLAIN, Making
-from catalog.exporting.plan import Item
 from catalog.fileset import build
 from catalog.fileset.likeness import Likeness, likeness
 from catalog.fileset.profiles import misfit, unmet

@@ -15,10 +15,11 @@ from catalog.errors import SourceChanged
 from catalog.events import Finished, Listener, Progress, Started, ignore
 from catalog.exporting.carrying import making_of
 from catalog.exporting.directory import Directory
+from catalog.exporting.item import Item
 from catalog.exporting.journey import parts_of
 from catalog.exporting.making import Making
 from catalog.exporting.order import Order
-from catalog.exporting.plan import Item, Plan
+from catalog.exporting.plan import Plan
 from catalog.exporting.proof import Proof, Reading
 from catalog.exporting.transcoding import target_named
 from catalog.files.member_stream import MemberStream

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
@@ -22,9 +23,10 @@ from catalog.exporting.book import Book, source_path
 from catalog.exporting.carrying import carry_out, making_of, manifest_name, receiver_of
 from catalog.exporting.container import partial_of
 from catalog.exporting.folder import FolderReceiver, check_space, unfinished_text
+from catalog.exporting.item import Item, LeftOut
 from catalog.exporting.journey import Outcome, Part, counts_of, outcome_of, parts_of
 from catalog.exporting.order import Order, order_from
-from catalog.exporting.plan import Item, LeftOut, Plan
+from catalog.exporting.plan import Plan
 from catalog.exporting.preflight import needed_bytes
 from catalog.exporting.receiver import ANY_TIME, DICOMDIR, Check, Receiver, Turn
 from catalog.files.copy import Copied
@@ -64,6 +66,7 @@ def resume(
         If the ledger has no unfinished export to there, it is under way, what stands there is not
         that export, or it cannot be written.
     """
+    catalogue.spare_memory()
     place = absolute_text(destination)
     with catalogue.read() as connection:
         found = ledger.exports_at(connection, place)
@@ -237,7 +240,7 @@ class _ResumedFolder(FolderReceiver):
     """
 
     def __init__(
-        self, order: Order, items: tuple[Item, ...], recorded: dict[str, ledger.ItemRow]
+        self, order: Order, items: Sequence[Item], recorded: dict[str, ledger.ItemRow]
     ) -> None:
         super().__init__(order.destination, order.file_set_uid, link=order.link)
         self.kept = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -18,7 +18,7 @@ from catalog import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from catalog.dicom import sop_classes
 from catalog.entities import Instance
 from catalog.errors import DcatError, ExportError, HeaderError, SourceChanged
-from catalog.exporting.plan import Item
+from catalog.exporting.item import Item
 from catalog.files.opening import Opened
 from catalog.findings import Finding, Severity
 
@@ -68,14 +68,12 @@ def size_estimate(instance: Instance, size_bytes: int) -> int:
     return max(decoded + _HEADER_BYTES, size_bytes)
 
 
-def expected_bytes(items: Iterable[Item], target: str | None) -> int:
-    """Return about how many bytes the copies of `items` will have in the Transfer Syntax `target`."""
-    return sum(
-        size_estimate(item.candidate.claims.instance, item.source.size_bytes or 0)
-        if is_transcoded(item.source.transfer_syntax_uid, target)
-        else item.source.size_bytes or 0
-        for item in items
-    )
+def expected_size(item: Item, target: str | None) -> int:
+    """Return about how many bytes the copy of `item` will have in the Transfer Syntax `target`."""
+    size_bytes = item.source.size_bytes or 0
+    if is_transcoded(item.source.transfer_syntax_uid, target):
+        return size_estimate(item.candidate.claims.instance, size_bytes)
+    return size_bytes
 
 
 class Transcoder:

@@ -26,7 +26,12 @@ class Entry:
     """The ledger's entry of an update under way."""
 
     def __init__(
-        self, catalogue: Catalogue, update: Update, run_ref: int, export_ref: int, refs: list[int]
+        self,
+        catalogue: Catalogue,
+        update: Update,
+        run_ref: int,
+        export_ref: int,
+        refs: Sequence[int],
     ) -> None:
         self._catalogue, self._update = catalogue, update
         self._run_ref, self.export_ref, self._refs = run_ref, export_ref, refs

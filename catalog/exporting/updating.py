@@ -14,8 +14,9 @@ from typing import NamedTuple
 from catalog.database import ledger, runs
 from catalog.database.catalogue import Catalogue
 from catalog.errors import DicomdirError, ExportError, MediaFull
+from catalog.exporting.item import Item, LeftOut
 from catalog.exporting.order import Order, order_from
-from catalog.exporting.plan import Item, LeftOut, Plan
+from catalog.exporting.plan import Plan
 from catalog.exporting.receiver import DICOMDIR
 from catalog.exporting.volumes import size_with
 from catalog.files.digest import digest, digest_of

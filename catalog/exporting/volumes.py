@@ -6,12 +6,16 @@ Each volume is a File-set of its own, as DICOM knows none that goes over several
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 from catalog.errors import ExportError
-from catalog.exporting.plan import Item, LeftOut, Plan
-from catalog.exporting.transcoding import is_transcoded, size_estimate
+from catalog.exporting.item import Item, LeftOut
+from catalog.exporting.kept_items import Range, kept, picked
+from catalog.exporting.plan import Plan
+from catalog.exporting.transcoding import expected_size
 from catalog.fileset.file_id import is_file_set_id
 from catalog.shapes import frozen, replace
 
@@ -63,7 +67,7 @@ class Volume:
     """
 
     number: int
-    items: tuple[Item, ...]
+    items: Sequence[Item]
     size_bytes: int
     capacity_bytes: int | None
 
@@ -108,8 +112,8 @@ def capacity(text: str) -> int:
 
 def one_volume(items: Sequence[Item]) -> Packed:
     """Return everything as one volume, of no limited size."""
-    size = _BASE_BYTES + _size(items, 0)
-    return Packed((Volume(1, tuple(items), size, None),) if items else (), ())
+    size = _BASE_BYTES + _size(items)
+    return Packed((Volume(1, items, size, None),) if items else (), ())
 
 
 def packed(
@@ -131,46 +135,41 @@ def packed(
     sizes:
         What each file will have; `None`: what its source has.
     """
-    position = {id(item): n for n, item in enumerate(items)}
     limit = capacity_bytes - _BASE_BYTES
     bins: list[_Bin] = []
-    too_large: list[Item] = []
+    too_large: list[Range] = []
+    series, taken = _series_of(items, extra_bytes, sizes)
 
-    def place(unit: list[Item], depth: int) -> None:
-        size = _size(unit, extra_bytes, sizes)
+    def place(unit: list[_Series], depth: int) -> None:
+        size = sum(each.size for each in unit)
         if size <= limit:
-            _best(bins, size, limit).add(unit, size)
-        elif depth < len(_KEYS):
-            for part in _largest_first(unit, _KEYS[depth], extra_bytes, sizes):
+            _best(bins, size, limit).add([r for each in unit for r in each.ranges], size)
+        elif depth < 2:
+            for part in _largest_first(unit, depth + 1):
                 place(part, depth + 1)
         else:
             _spread(unit)
 
-    def _spread(unit: list[Item]) -> None:
+    def _spread(unit: list[_Series]) -> None:
         """Split a series between instances; it stays on a volume as long as that takes more."""
         current: _Bin | None = None
-        for item in unit:
-            size = _size([item], extra_bytes, sizes)
+        for at in (n for each in unit for r in each.ranges for n in range(*r)):
+            size = taken[at] + _RECORDS_ABOVE_BYTES
             if size > limit:
-                too_large.append(item)
+                too_large.append((at, at + 1))
                 continue
             if current is None or current.size + size > limit:
                 current = _best(bins, size, limit)
-            current.add([item], size)
+            current.add([(at, at + 1)], size)
 
-    for patient in _largest_first(list(items), _patient, extra_bytes, sizes):
+    for patient in _largest_first(series, 0):
         place(patient, 0)
-    bins.sort(key=lambda each: min(position[id(item)] for item in each.items))
+    bins.sort(key=lambda each: min(each.ranges))
     volumes = tuple(
-        Volume(
-            number,
-            tuple(sorted(each.items, key=lambda item: position[id(item)])),
-            _BASE_BYTES + each.size,
-            capacity_bytes,
-        )
+        Volume(number, picked(items, _joined(each.ranges)), _BASE_BYTES + each.size, capacity_bytes)
         for number, each in enumerate(bins, 1)
     )
-    return Packed(volumes, tuple(sorted(too_large, key=lambda item: position[id(item)])))
+    return Packed(volumes, tuple(picked(items, _joined(too_large))))
 
 
 Sizes = Callable[[Item], int]
@@ -198,24 +197,22 @@ def divided(
     """
 
     def size(item: Item) -> int:
-        if is_transcoded(item.source.transfer_syntax_uid, transfer_syntax):
-            return size_estimate(item.candidate.claims.instance, item.source.size_bytes or 0)
-        return item.source.size_bytes or 0
+        return expected_size(item, transfer_syntax)
 
     extra_bytes = (icons * icons + 512 if icons else 0) + (_PAGES_BYTES if with_pages else 0)
-    found = packed(plan.items, capacity_bytes, extra_bytes, size)
+    sizes = None if transfer_syntax is None else size
+    found = packed(plan.items, capacity_bytes, extra_bytes, sizes)
     reason = f"it is too large for a volume of {capacity_bytes:,} bytes"
     too_large = [
         LeftOut(item.candidate, "too-large", reason, f"{size(item):,} bytes")
         for item in found.too_large
     ]
-    kept = {id(item) for volume in found.volumes for item in volume.items}
-    return replace(
-        plan,
-        items=tuple(item for item in plan.items if id(item) in kept),
-        left_out=(*plan.left_out, *too_large),
-        volumes=found.volumes,
-    )
+    items = plan.items
+    if too_large:
+        names = {item.file_id for item in found.too_large}
+        items = kept(item for item in items if item.file_id not in names)
+    left_out = (*plan.left_out, *too_large)
+    return replace(plan, items=items, left_out=left_out, volumes=found.volumes)
 
 
 def volume_label(file_set_id: str, number: int, volumes: int) -> str:
@@ -252,14 +249,14 @@ def volume_uid(file_set_uid: str, number: int) -> str:
 
 
 class _Bin:
-    """A volume that is being filled."""
+    """A volume that is being filled, with the positions of its items."""
 
     def __init__(self) -> None:
-        self.items: list[Item] = []
+        self.ranges: list[Range] = []
         self.size = 0
 
-    def add(self, unit: Iterable[Item], size: int) -> None:
-        self.items += unit
+    def add(self, ranges: Iterable[Range], size: int) -> None:
+        self.ranges += ranges
         self.size += size
 
 
@@ -272,46 +269,83 @@ def _best(bins: list[_Bin], size: int, limit: int) -> _Bin:
     return bins[-1]
 
 
-def _source_bytes(item: Item) -> int:
-    return item.source.size_bytes or 0
+def _joined(ranges: Iterable[Range]) -> list[Range]:
+    """Return the ranges in order, neighbours as one."""
+    found: list[Range] = []
+    for start, stop in sorted(ranges):
+        if found and found[-1][1] == start:
+            found[-1] = found[-1][0], stop
+        else:
+            found.append((start, stop))
+    return found
 
 
-def _patient(item: Item) -> str:
-    return item.candidate.patient_identity or ""
+Names = tuple[str, str, str]
+"""Patient, Study and Series."""
 
 
-def _study(item: Item) -> str:
-    study = item.candidate.claims.study
-    return (study and study.study_instance_uid) or ""
+def _names(item: Item) -> Names:
+    identity, (_, study, series, _, _) = item.candidate[1:3]
+    return (
+        identity or "",
+        (study and study.study_instance_uid) or "",
+        (series and series.series_instance_uid) or "",
+    )
 
 
-def _series(item: Item) -> str:
-    series = item.candidate.claims.series
-    return (series and series.series_instance_uid) or ""
+class _Series(NamedTuple):
+    """A series: where its items stand, and what they take with the records above them."""
+
+    names: Names
+    ranges: list[Range]
+    size: int
 
 
-_KEYS: tuple[Callable[[Item], str], ...] = (_study, _series)
+def _series_of(
+    items: Sequence[Item], extra_bytes: int, sizes: Sizes | None
+) -> tuple[list[_Series], array[int]]:
+    """Return the series of `items`, and what each item takes without the records above it."""
+    taken = array("q")
+    ranges: dict[Names, list[Range]] = {}
+    for names, group in groupby(items, _names):
+        start = len(taken)
+        if sizes is not None:
+            taken.extend(map(sizes, group))
+        else:
+            taken.extend(item.source.size_bytes or 0 for item in group)
+        ranges.setdefault(names, []).append((start, len(taken)))
+    own = _RECORD_BYTES + extra_bytes
+    taken = array("q", (_blocks(size) + own for size in taken))
+    series = [
+        _Series(names, each, sum(sum(taken[slice(*r)]) for r in each) + _RECORDS_ABOVE_BYTES)
+        for names, each in ranges.items()
+    ]
+    return series, taken
 
 
-def _largest_first(
-    items: list[Item], key: Callable[[Item], str], extra_bytes: int, sizes: Sizes | None
-) -> list[list[Item]]:
-    """Return the items by `key`, the groups that take most first; by key where they take the same."""
-    ordered = sorted(items, key=key)
-    groups = [(name, list(group)) for name, group in groupby(ordered, key)]
-    groups.sort(key=lambda each: (-_size(each[1], extra_bytes, sizes), each[0]))
-    return [group for _, group in groups]
+def _largest_first(series: list[_Series], depth: int) -> list[list[_Series]]:
+    """Return the series by patient, study or series, the groups that take most first.
+
+    By name where they take the same; `depth` is 0, 1 or 2.
+    """
+    groups: dict[str, list[_Series]] = {}
+    for each in sorted(series, key=lambda each: each.names):
+        groups.setdefault(each.names[depth], []).append(each)
+    ordered = sorted(groups.items(), key=lambda it: (-sum(e.size for e in it[1]), it[0]))
+    return [group for _, group in ordered]
 
 
 def size_with(present_bytes: Iterable[int], items: Sequence[Item]) -> int:
     """Return what a medium takes with files that are on it, given by their sizes, and items that come."""
-    present = sum(-(-size // BLOCK_BYTES) * BLOCK_BYTES for size in present_bytes)
-    return _DESCRIPTORS_BYTES + present + _size(items, 0)
+    return _DESCRIPTORS_BYTES + sum(map(_blocks, present_bytes)) + _size(items)
 
 
-def _size(items: Sequence[Item], extra_bytes: int, sizes: Sizes | None = None) -> int:
+def _size(items: Sequence[Item]) -> int:
     """Return what items take on a medium at most, the directory records above them included."""
-    series = {(_patient(item), _study(item), _series(item)) for item in items}
-    size_of = sizes or _source_bytes
-    files = sum(-(-size_of(item) // BLOCK_BYTES) * BLOCK_BYTES for item in items)
-    return files + len(items) * (_RECORD_BYTES + extra_bytes) + len(series) * _RECORDS_ABOVE_BYTES
+    series, _ = _series_of(items, 0, None)
+    return sum(each.size for each in series)
+
+
+def _blocks(size_bytes: int) -> int:
+    """Return the size of the blocks that a file takes."""
+    return -(-size_bytes // BLOCK_BYTES) * BLOCK_BYTES

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, cast
 from catalog import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from catalog.events import Finished, Listener, Progress, Started
 from catalog.exporting.directory import Directory
+from catalog.exporting.item import Item
+from catalog.exporting.kept_items import sizes_of
 from catalog.exporting.making import PLAIN, Making
-from catalog.exporting.plan import Item
 from catalog.exporting.receiver import Receiver
 from catalog.fileset.profiles import check_profile
 from catalog.fileset.tree import FileSet
@@ -102,7 +103,7 @@ def write_fileset(
     findings: list[Finding] = []
     extras = additions.extras
     copied = 0
-    total = sum(item.source.size_bytes or 0 for item in items)
+    total = sum(sizes_of(items))
     done_bytes = 0
     listener(Started(STAGE, total, "bytes"))
     for done, proved, noticed in copies(items, receiver, making, additions, report):

@@ -72,32 +72,53 @@ def names(
         If an identity has neither four nor one part, or the hash leaves no free name.
     """
     wanted = sorted(set(identities))
-    for identity in wanted:
-        if len(identity) not in (1, 4):
-            raise FileSetError(f"An identity has one or four parts, not {len(identity)}.")
+    above = folders({identity[:-1] for identity in wanted}, hashed)
     found: dict[Identity, FileId] = {}
-    for letters in (_ROOT_LEVEL, _LEVELS):
-        _fill(found, [i for i in wanted if len(i) == len(letters)], (TOP,), letters, hashed)
+    for length in (1, 4):
+        some = (identity for identity in wanted if len(identity) == length)
+        for prefix, group in groupby(some, lambda identity: identity[:-1]):
+            for identity, name in files(group, hashed).items():
+                found[identity] = FileId((*above[prefix], name))
     return found
 
 
-def _fill(
-    found: dict[Identity, FileId],
-    neighbours: list[Identity],
-    above: tuple[str, ...],
-    letters: str,
-    hashed: Callable[[Identity, int], str],
-) -> None:
-    """Put the File IDs of identities of one folder, `above`, into `found`; they are sorted."""
-    depth = len(above)
-    letter = letters[depth - 1]
-    if depth == len(letters):
-        for identity, text in _spread(neighbours, hashed).items():
-            found[identity] = FileId((*above, letter + text))
-        return
-    folders = {key: list(each) for key, each in groupby(neighbours, lambda i: i[:depth])}
-    for prefix, text in _spread(list(folders), hashed).items():
-        _fill(found, folders[prefix], (*above, letter + text), letters, hashed)
+def folders(
+    prefixes: Iterable[Identity], hashed: Callable[[Identity, int], str] = _seven
+) -> dict[Identity, tuple[str, ...]]:
+    """Return the components of the folder for the files of each prefix: identities but their last part.
+
+    Raises
+    ------
+    FileSetError
+        As `names`.
+    """
+    found: dict[Identity, tuple[str, ...]] = {(): (TOP,)}
+    wanted = sorted(set(prefixes))
+    for prefix in wanted:
+        if len(prefix) not in (0, len(_LEVELS) - 1):
+            raise FileSetError(f"An identity has one or four parts, not {len(prefix) + 1}.")
+    deep = [prefix for prefix in wanted if prefix]
+    for depth in range(1, len(_LEVELS)):
+        neighbours = dict.fromkeys(prefix[:depth] for prefix in deep)
+        for above, group in groupby(neighbours, lambda prefix: prefix[:-1]):
+            for prefix, text in _spread(list(group), hashed).items():
+                found[prefix] = (*found[above], _LEVELS[depth - 1] + text)
+    return {prefix: found[prefix] for prefix in wanted}
+
+
+def files(
+    identities: Iterable[Identity], hashed: Callable[[Identity, int], str] = _seven
+) -> dict[Identity, str]:
+    """Return the last component for each identity of one folder.
+
+    Raises
+    ------
+    FileSetError
+        If the hash leaves no free name.
+    """
+    neighbours = sorted(set(identities))
+    letter = _ROOT_LEVEL if neighbours and len(neighbours[0]) == 1 else _LEVELS[-1]
+    return {identity: letter + text for identity, text in _spread(neighbours, hashed).items()}
 
 
 def _spread(

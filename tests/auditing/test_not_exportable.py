@@ -12,7 +12,8 @@ from catalog.auditing import asked, audit_named
 from catalog.database import fetch
 from catalog.database.catalogue import Catalogue, open_catalogue
 from catalog.entities import Claims, Instance, Reading, Status, StoredFile
-from catalog.exporting.plan import ambiguous, make_plan
+from catalog.exporting.planning import make_plan
+from catalog.exporting.refusing import ambiguous
 from catalog.query.selection import Selection
 from tests.auditing.cases import CASES, whole
 from tests.database.stating import copied, reading, store, store_records

@@ -15,8 +15,8 @@ from catalog.dicom.claims import claims
 from catalog.dicom.header import read_header
 from catalog.entities import Claims, Status
 from catalog.errors import HeaderError, SourceChanged
+from catalog.exporting.item import Item
 from catalog.exporting.making import PLAIN, Making
-from catalog.exporting.plan import Item
 from catalog.exporting.proof import Proof, Reading
 from catalog.fileset.file_id import FileId
 from catalog.fileset.profiles import profile_named

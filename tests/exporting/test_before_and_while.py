@@ -14,12 +14,14 @@ import pytest
 
 from catalog.database.catalogue import Catalogue
 from catalog.errors import ExportError, MediaFull
-from catalog.exporting import Order, export, plan_export, zip_file
+from catalog.exporting import Order, export, make_plan, plan_export, zip_file
 from catalog.exporting import folder as folder_module
 from catalog.exporting.preflight import needed_bytes, unlike
 from catalog.files import copy as copy_module
+from catalog.shapes import replace
 from tests.builders import archive
 from tests.exporting.test_failures import assert_visibly_unfinished, dcat
+from tests.exporting.test_plan import candidate, source
 from tests.journeys.steps import (
     FILE_SET_UID,
     everything,
@@ -64,6 +66,18 @@ def test_changed_sources_stop_an_export_unless_taken_as_found(tmp_path: Path) ->
     again = dcat(tmp_path, "export", "--as-found", "medium")
     assert again.returncode == 3
     assert "3 instances" in again.stderr
+
+
+def test_what_is_decompressed_needs_more_room_than_its_source(tmp_path: Path) -> None:
+    small = source(1, size_bytes=1000, transfer_syntax_uid="1.2.840.10008.1.2.5")
+    given = candidate(1, files=(small,))
+    picture = given.claims.instance._replace(rows=512, columns=512, bits_allocated=16)
+    given = given._replace(claims=given.claims._replace(instance=picture))
+    items = make_plan([given], {}).items
+    order = Order(everything(), tmp_path / "medium", FILE_SET_UID)
+    assert needed_bytes(order, items) < 512 * 512
+    order = replace(order, transfer_syntax="explicit-le")
+    assert needed_bytes(order, items) > 512 * 512 * 2
 
 
 def test_files_are_counted_in_blocks(

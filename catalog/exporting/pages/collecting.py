@@ -11,6 +11,7 @@ from catalog.dicom.rendering import picture
 from catalog.dicom.structured_report import read_report
 from catalog.entities import Claims
 from catalog.errors import HeaderError
+from catalog.exporting.item import Item
 from catalog.exporting.pages import front, patients
 from catalog.exporting.pages.contents import (
     INDEX,
@@ -29,7 +30,6 @@ from catalog.exporting.pages.markup import Markup, link
 from catalog.exporting.pages.png import png
 from catalog.exporting.pages.reports import report_page, report_title
 from catalog.exporting.pages.wording import moment, stated
-from catalog.exporting.plan import Item
 from catalog.exporting.proof import Proved
 
 PICTURE_SIZE = 256

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from catalog.entities import Claims, Patient, Series, Study
-from catalog.exporting.plan import Item
+from catalog.exporting.item import Item
 from catalog.shapes import field, frozen, particular
 
 INDEX = "INDEX.HTM"
