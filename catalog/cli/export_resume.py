@@ -35,13 +35,14 @@ def resumed(
 @contextmanager
 def hinted(order: Order, plan: Plan) -> Iterator[None]:
     """Say how an export goes on that the block began and could not finish."""
-    from catalog.cli.saying import path_text, say
     from catalog.errors import ExportError
-    from catalog.exporting.resuming import is_begun
 
     try:
         yield
     except ExportError:
+        from catalog.cli.saying import path_text, say
+        from catalog.exporting.resuming import is_begun
+
         if is_begun(order, plan):
             place = path_text(order.destination)
             say(

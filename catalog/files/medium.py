@@ -13,14 +13,15 @@ from catalog.errors import ArchiveError, PathError
 from catalog.files.archives import format_of, head_bytes
 from catalog.files.iso_archive import HEAD_BYTES as ISO_HEAD_BYTES
 from catalog.files.iso_archive import looks_like_iso
+from catalog.files.mapped import mapped
 from catalog.files.members import Member, MemberKind
 from catalog.files.opening import Opener, Source
 from catalog.files.paths import SEPARATOR, absolute_text, is_archive_name, to_text
 from catalog.files.walk import Entry, Kind, walk
-from catalog.files.whole import content
+from catalog.files.whole import BLOCK_BYTES, blocks
 
 MAX_DIRECTORY_BYTES = 1 << 30
-"""Longest DICOMDIR that is taken; it is held in memory."""
+"""Longest DICOMDIR that is taken."""
 
 DicomdirNames = Callable[[list[str]], list[str]]
 
@@ -123,15 +124,32 @@ class Medium:
         PathError
             If it cannot be read.
         """
+        return b"".join(self._directory_blocks(-1))
+
+    def directory_mapped(self) -> bytes:
+        """Return the bytes of the DICOMDIR in little memory, see `catalog.files.mapped`.
+
+        Raises
+        ------
+        PathError
+            If it cannot be read.
+        """
+        return mapped(self._directory_blocks)
+
+    def _directory_blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
         if not self.is_container:
-            return content(self.dicomdir, MAX_DIRECTORY_BYTES, "which is no DICOMDIR")
+            yield from blocks(
+                self.dicomdir, MAX_DIRECTORY_BYTES, "which is no DICOMDIR", block_bytes
+            )
+            return
         try:
             with self.opened(self.dicomdir_path) as (stream, size_bytes):
                 if size_bytes > MAX_DIRECTORY_BYTES:
                     raise PathError(
                         f"{self.place} has {size_bytes:,} bytes, more than dcat takes out of an archive. Copy the medium to a folder."
                     )
-                return stream.read()
+                while block := stream.read(block_bytes):
+                    yield block
         except OSError as exc:
             raise PathError(f"{self.place} cannot be read: {exc.strerror or exc}.") from exc
 

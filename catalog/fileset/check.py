@@ -7,8 +7,7 @@ whoever has the medium.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from operator import attrgetter
 from typing import TypeAlias
@@ -16,6 +15,7 @@ from typing import TypeAlias
 from catalog.dicom.elements import Element, tag_text
 from catalog.errors import FileIdError
 from catalog.fileset.file_id import FileId, components_of, unsafe
+from catalog.fileset.layout import Noted
 from catalog.fileset.linking import Entry
 from catalog.fileset.record_types import (
     MRDR,
@@ -45,6 +45,12 @@ _UNIQUE_REFERENCE = (
     (FILE_ID, "file-id", "File ID", "PS3.3 F.2.1"),
     (SOP_INSTANCE_IN_FILE, "sop-instance", "Referenced SOP Instance UID", "PS3.3 F.2.1"),
 )
+CODES = {
+    **{code: (name, tag) for name, (tag, code, _, _) in _UNIQUE.items()},
+    **{code: (None, tag) for tag, code, _, _ in _UNIQUE_REFERENCE},
+}
+"""Of what may occur once: the type of the records that have it, `None` for all others, and its tag."""
+
 _LEGAL = re.compile(rb"[A-Z0-9_]{1,8}(\\[A-Z0-9_]{1,8}){0,7}")
 _BLANK = (0x20, 0x00)
 _MOST_PLANS = 1024
@@ -54,6 +60,12 @@ _FILE_SET_ID = re.compile(r"[A-Z0-9_]{0,16}")
 
 _Shape: TypeAlias = tuple[str | int, ...]
 """Type, type of the parent, and tags of a record."""
+
+Standing: TypeAlias = tuple[int, Record, bool, int | None]
+"""How deep a record stands, the record, whether it is in use, and its offset."""
+
+Met: TypeAlias = Callable[[bytes, int], bool]
+"""Takes a value and the number of a record, from 0, and remembers it; returns whether one before had that value."""
 
 
 def check(fileset: FileSet, entries: Sequence[Entry] = ()) -> tuple[Finding, ...]:
@@ -67,17 +79,52 @@ def check(fileset: FileSet, entries: Sequence[Entry] = ()) -> tuple[Finding, ...
 
     Sorted by place in the tree; the File-set's own attributes first.
     """
-    checker = _Checker()
+
+    def each() -> Iterator[Standing]:
+        active, offset = True, None
+        for number, (depth, record) in enumerate(walk(fileset.records)):
+            if entries:
+                active, offset = entries[number].in_use, entries[number].offset_bytes
+            yield depth, record, active, offset
+
+    findings: list[Finding] = []
+    check_each(fileset, each(), findings, _Met())
+    return tuple(findings)
+
+
+def check_each(
+    fileset: FileSet, records: Iterable[Standing], findings: Noted, met: Mapping[str, Met]
+) -> None:  # fmt: skip
+    """Put into `findings` what `check` returns, with `records` in place of those of `fileset`.
+
+    Parameters
+    ----------
+    met:
+        What remembers values, by code of `CODES`.
+    """
+    checker = _Checker(findings, met)
     checker.file_set(fileset)
     parents = [ROOT]
-    active, offset = True, None
-    for number, (depth, record) in enumerate(walk(fileset.records)):
-        if entries:
-            active, offset = entries[number].in_use, entries[number].offset_bytes
+    for number, (depth, record, active, offset) in enumerate(records):
         del parents[depth + 1 :]
+        checker.number = number
         checker.record(record, parents[depth], active, offset)
         parents.append(record.type)
-    return tuple(checker.findings)
+
+
+class _Met(dict[str, Met]):
+    """Remembers values as they are."""
+
+    def __missing__(self, code: str) -> Met:
+        seen: set[bytes] = set()
+
+        def met(value: bytes, number: int) -> bool:
+            before = len(seen)
+            seen.add(value)
+            return len(seen) == before
+
+        self[code] = met
+        return met
 
 
 @frozen
@@ -100,13 +147,14 @@ class _Plan:
 
 
 class _Checker:
-    """Collects findings; `subject` and `offset` say which record they are about."""
+    """Collects findings; `subject`, `offset` and `number` say which record they are about."""
 
-    def __init__(self) -> None:
-        self.findings: list[Finding] = []
+    def __init__(self, findings: Noted, met: Mapping[str, Met]) -> None:
+        self.findings = findings
         self.offset: int | None = None
         self.subject: Record | None = None
-        self._seen: defaultdict[str, set[bytes]] = defaultdict(set)
+        self.number = 0
+        self._met = met
         self._plans: dict[_Shape, _Plan | None] = {}
 
     def _note(self, code: str, severity: Severity, message: str, clause: str) -> None:
@@ -136,11 +184,8 @@ class _Checker:
         if not active:
             return
         for at, code, what, clause in _unique(record.type, keys) if plan is None else plan.unique:
-            value = _value(keys[at])
-            seen = self._seen[code]
-            before = len(seen)
-            seen.add(value)
-            if value and len(seen) == before:
+            value = value_of(keys[at])
+            if value and self._met[code](value, self.number):
                 message = f"Another record has the same {what}."
                 self._note(f"duplicate-{code}", Severity.ERROR, message, clause)
 
@@ -150,11 +195,11 @@ class _Checker:
         if known is not None:
             place = {element.tag: at for at, element in enumerate(record.keys)}
             required = _required(known.name, FILE_ID in place)
-            trial = _Checker()
+            trial = _Checker([], self._met)
             trial._standing(known, parent)
             if FILE_ID in place and known.references_file is False:
                 trial._refers(known)
-            if not trial.findings and all(tag in place for tag, _, _ in required):
+            if not len(trial.findings) and all(tag in place for tag, _, _ in required):
                 full = tuple(place[tag] for tag, _, type_ in required if type_ == "1")
                 unique = _unique(record.type, record.keys)
                 plan = _Plan(full, place.get(FILE_ID, -1), unique)
@@ -172,7 +217,7 @@ class _Checker:
         else:
             self._standing(known, parent)
             self._keys(present, known)
-        file_id = _value(present.get(FILE_ID))
+        file_id = value_of(present.get(FILE_ID))
         if file_id and not _LEGAL.fullmatch(file_id):
             self._file_id(components_of(file_id), "File ID")
 
@@ -231,7 +276,7 @@ def _faultless(keys: Sequence[Element], plan: _Plan) -> bool:
             return False
     if plan.file_id < 0:
         return True
-    file_id = _value(keys[plan.file_id])
+    file_id = value_of(keys[plan.file_id])
     return not file_id or _LEGAL.fullmatch(file_id) is not None
 
 
@@ -254,7 +299,8 @@ def _required(name: str, refers: bool) -> tuple[tuple[int, str, str], ...]:
     return keys + tuple((tag, keyword, "1") for tag, keyword in _REFERENCE[: None if refers else 1])
 
 
-def _value(element: Element | None) -> bytes:
+def value_of(element: Element | None) -> bytes:
+    """Return the value without padding around it; `b''` if there is none, or items."""
     return element.value.strip(b" \0") if element and isinstance(element.value, bytes) else b""
 
 

@@ -22,6 +22,7 @@ _is_component = lru_cache(maxsize=1024)(re.compile(r"[A-Z0-9_]{1,8}").fullmatch)
 
 _CLAUSE = "PS3.10 §8.2"
 _DRIVE = re.compile(r"[A-Za-z]:")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _VERSION = re.compile(r";[0-9]+$")
 
 
@@ -155,6 +156,8 @@ class Listing:
 
 def _loosened(path: str) -> list[str]:
     """Return `path` without a version, a trailing dot, or one extension of its last component."""
+    if "." not in path and ";" not in path:
+        return []  # as nearly all names by the standard
     bare = "/".join(_VERSION.sub("", part).rstrip(".") for part in path.split("/"))
     folder, slash, name = bare.rpartition("/")
     stem, dot, extension = name.rpartition(".")
@@ -183,7 +186,7 @@ def unsafe(components: Sequence[str]) -> str | None:
             return f"{component!r} names a drive or stream"
         if "/" in component or "\\" in component:
             return f"{component!r} holds a separator"
-        if any(ord(c) < 0x20 or ord(c) == 0x7F for c in component):
+        if _CONTROL.search(component):
             return "it holds a control character"
     return None
 

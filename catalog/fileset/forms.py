@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from operator import getitem
 from typing import Any
 
 from catalog.dicom.elements import SHORT_VRS, Element
-from catalog.fileset.layout import Laid
+from catalog.fileset.layout import IN_USE, Keys, Laid, LaidRecords, text_flags
 from catalog.fileset.tree import MRDR_OFFSET, RECORD_TYPE, SPECIFIC_CHARACTER_SET, TEXT_VRS
 from catalog.shapes import frozen
 
@@ -30,8 +31,23 @@ _MOST_ALIKE = 8  # forms of one item length
 _MOST_LENGTHS = 256
 _MOST_VALUES = 1024  # of one attribute, kept for reuse
 _TRIALS = 64
+_MOST_AT_ONCE = 4096
 
-_Known = dict[bytes, Element]
+
+class _Known(dict[bytes, Element]):
+    """The elements of one attribute by their values; what it does not have is made, and some are kept."""
+
+    __slots__ = ("tag", "vr")
+
+    def __init__(self, tag: int, vr: str) -> None:
+        super().__init__()
+        self.tag, self.vr = tag, vr
+
+    def __missing__(self, value: bytes) -> Element:
+        element = Element(self.tag, self.vr, value)
+        if len(self) < _MOST_VALUES:
+            self[value] = element
+        return element
 
 
 @frozen
@@ -46,15 +62,17 @@ class Form:
     fixed:
         The bytes that are the same in all.
     columns:
-        Tag, VR and known elements of each key.
+        The known elements of each key.
     size_bytes:
         Of the item, with its head and delimiter.
+    has_text:
+        False if no character set is among the keys and no key can be in need of one.
     """
 
     type: str
     unpack: Callable[[bytes, int], tuple[Any, ...]]
     fixed: tuple[bytes, ...]
-    columns: tuple[tuple[int, str, _Known], ...]
+    columns: tuple[_Known, ...]
     size_bytes: int
     delimited: bool
     has_text: bool
@@ -63,7 +81,7 @@ class Form:
 class Forms:
     """The forms met so far in one Explicit VR Little Endian file; how many is bounded."""
 
-    def __init__(self, data: bytes, records: list[Laid]) -> None:
+    def __init__(self, data: bytes, records: LaidRecords) -> None:
         self._data = data
         self._records = records
         self._forms: dict[bytes, list[Form]] = {}  # by the eight bytes that begin the item
@@ -74,39 +92,57 @@ class Forms:
     def read(self, offset: int, stop: int) -> int:
         """Append the records from `offset` that fit known forms; return the offset after them.
 
-        None that begins at or reaches beyond `stop` is read.
+        None that begins at or reaches beyond `stop` is read, nor more than some thousands.
         """
-        data, records, before = self._data, self._records, len(self._records)
-        while alike := self._forms.get(data[offset : offset + 8]):
-            form, after = alike[0], offset + alike[0].size_bytes
-            if after > stop:
+        records = self._records
+        before, holds_all, add = len(records), records.holds_all, records.add_plain
+        fit = self._fit
+        for _ in range(_MOST_AT_ONCE):
+            fitting = fit(offset, stop)
+            if fitting is None:
                 break
-            found = form.unpack(data, offset + 8)
-            if found[::2] != form.fixed:
-                other = self._other(alike, offset, stop)
-                if other is None:
-                    break
-                form, after = other, offset + other.size_bytes
-                found = form.unpack(data, offset + 8)
-            if not (form.delimited or after == stop or data[after : after + 2] == b"\xfe\xff"):
-                break
-            keys = []
-            for (tag, vr, known), value in zip(form.columns, found[7::2], strict=True):
-                element = known.get(value)
-                if element is None:
-                    element = Element(tag, vr, value)
-                    if len(known) < _MOST_VALUES:
-                        known[value] = element
-                keys.append(element)
-            in_use = found[3] != 0
-            records.append(
-                Laid(
-                    offset, form.type, tuple(keys), found[1], found[5], None, in_use, form.has_text
-                )
-            )
+            form, found = fitting
+            flags = IN_USE if found[3] else 0
+            if holds_all or form.has_text:
+                keys = _keys(form, found)
+                if holds_all:
+                    records.hold_next(keys)
+                if form.has_text:
+                    flags |= text_flags(keys)
+            after = offset + form.size_bytes
+            add(offset, after, records.type_number(form.type), found[1], found[5], flags)
             offset = after
         self._used += len(records) - before
         return offset
+
+    def keys(self, offset: int, end: int) -> Keys | None:
+        """Return the keys of the record that begins at `offset` and ends at `end`; `None` if it fits no form."""
+        fitting = self._fit(offset, end)
+        if fitting is None:
+            return None
+        form, found = fitting
+        return _keys(form, found) if offset + form.size_bytes == end else None
+
+    def _fit(self, offset: int, stop: int) -> tuple[Form, tuple[Any, ...]] | None:
+        """Return the form of the record at `offset`, and the record taken apart; `None` if it fits none."""
+        data = self._data
+        alike = self._forms.get(data[offset : offset + 8])
+        if alike is None:
+            return None
+        form = alike[0]
+        after = offset + form.size_bytes
+        if after > stop:
+            return None
+        found = form.unpack(data, offset + 8)
+        if found[::2] != form.fixed:
+            other = self._other(alike, offset, stop)
+            if other is None:
+                return None
+            form, after = other, offset + other.size_bytes
+            found = form.unpack(data, offset + 8)
+        if not (form.delimited or after == stop or data[after : after + 2] == b"\xfe\xff"):
+            return None
+        return form, found
 
     def _other(self, alike: list[Form], offset: int, stop: int) -> Form | None:
         """Return the form after the first that fits at `offset`, which becomes the first."""
@@ -149,7 +185,7 @@ class Forms:
             return None
         layout, fixed = "<8sI8sH8sI", list(LINK_HEADS)
         same, at = at, at + 8 + int.from_bytes(data[at + 6 : at + 8], "little")
-        columns: list[tuple[int, str, _Known]] = []
+        columns: list[_Known] = []
         last = RECORD_TYPE
         while at + 8 <= end:
             group, number = struct.unpack_from("<HH", data, at)
@@ -162,16 +198,23 @@ class Forms:
             layout += f"{at + 8 - same}s{size}s"
             fixed.append(data[same : at + 8])
             name = vr.decode("ascii")
-            columns.append((tag, name, self._known.setdefault((tag, name), {})))
+            if (tag, name) not in self._known:
+                self._known[tag, name] = _Known(tag, name)
+            columns.append(self._known[tag, name])
             last, same = tag, at + 8 + size
             at = same
-        if at != end or [column[0] for column in columns] != [key.tag for key in laid.keys]:
+        if at != end or [column.tag for column in columns] != [key.tag for key in laid.keys]:
             return None
         layout += f"{after - same}s"
         fixed.append(data[same:after])
-        has_text = any(tag == SPECIFIC_CHARACTER_SET or vr in TEXT_VRS for tag, vr, _ in columns)
+        has_text = any(c.tag == SPECIFIC_CHARACTER_SET or c.vr in TEXT_VRS for c in columns)
         unpack = struct.Struct(layout).unpack_from
         size_bytes = after - laid.offset_bytes
         return Form(
             laid.type, unpack, tuple(fixed), tuple(columns), size_bytes, delimited, has_text
         )
+
+
+def _keys(form: Form, found: tuple[Any, ...]) -> Keys:
+    """Return the keys of a record of `form` that was taken apart into `found`."""
+    return tuple(map(getitem, form.columns, found[7::2]))

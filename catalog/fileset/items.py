@@ -27,7 +27,7 @@ from catalog.dicom.elements import (
 )
 from catalog.errors import DicomdirError, HeaderError
 from catalog.fileset.forms import LINK_HEADS, LINKS, Forms
-from catalog.fileset.layout import DIRECTORY_RECORDS, Laid, Layout
+from catalog.fileset.layout import DIRECTORY_RECORDS, Keys, Laid, LaidRecords, Layout, Noted, rest
 from catalog.fileset.opening import encoding_of, read_meta
 from catalog.fileset.record_types import MRDR, RECORD_TYPES
 from catalog.fileset.tree import IN_USE, LOWER_RECORD, MRDR_OFFSET, NEXT_RECORD, RECORD_TYPE
@@ -40,23 +40,38 @@ _NESTING = 12
 """Deepest nesting of sequences inside a record. Keys need five; a hostile file that opens a sequence
 in each record costs this many times its size."""
 
+_BLOCK_BYTES = 1 << 16
+_MOST_UNRESTED = 512
+_MOST_UNRESTED_BYTES = 1 << 22
 _HEAD = struct.Struct("<HH2sH").unpack_from
 _SHORT = {vr: vr.decode("ascii") for vr in SHORT_VRS}
 _TAGS = {tag: tag for known in RECORD_TYPES.values() for key in known.keys for tag in (key.tag,)}
 
 
-def lay_out(data: bytes) -> Layout:
+def lay_out(data: bytes, *, hold: bool = True, findings: Noted | None = None) -> Layout:
     """Return what is in the DICOMDIR `data`.
+
+    Parameters
+    ----------
+    hold:
+        Hold the keys of all records; else they are read again from `data` whenever they are asked for.
+    findings:
+        Where findings go; `None`: into a list.
 
     Raises
     ------
     DicomdirError
         If `data` is not DICOM, or holds no directory.
     """
-    layout = Layout()
+    layout = Layout(
+        records=LaidRecords(len(data), hold=hold), findings=[] if findings is None else findings
+    )
     offset = read_meta(data, layout)
     encoding = encoding_of(data, offset, layout)
-    _Walk(data, encoding, layout).data_set(offset)
+    walk = _Walk(data, encoding, layout)
+    walk.data_set(offset)
+    if not hold:
+        layout.records.read_again_by(walk.keys)
     media_class = layout.meta.get(0x00020002)
     is_directory = media_class is not None and media_class.data.rstrip(b"\0 ") == _DIRECTORY_CLASS
     if not is_directory:
@@ -81,11 +96,26 @@ class _Walk:
         self.layout = layout
         self.end = len(data)
         self.stop = self.end  # of the Directory Record Sequence
-        self.end_of_content = len(data.rstrip(b"\0"))
+        self.end_of_content = _end_of_content(data)
         self.little = encoding.little_endian
         self.forms = Forms(data, layout.records) if encoding == EXPLICIT_LITTLE else None
+        self._unrested = 0
         self._item_mark = b"\xfe\xff\x00\xe0" if self.little else b"\xff\xfe\xe0\x00"
         self._group_4 = b"\4\0" if self.little else b"\0\4"
+
+    def keys(self, offset: int, end: int) -> Keys:
+        """Return the keys of the record from `offset` to `end`, which gave no finding when it was laid out.
+
+        Nothing else is read after that: the layout is not that of the file any more.
+        """
+        self._unrested += 1
+        if self._unrested > _MOST_UNRESTED:
+            self._rest()
+        if self.forms is not None and (keys := self.forms.keys(offset, end)) is not None:
+            return keys
+        self.layout, self.stop = Layout(), end
+        self._record(read_head(self.data, offset, end, self.encoding), offset)
+        return self.layout.records.keys(0)
 
     def data_set(self, offset: int) -> None:
         """Read the elements of the data set from `offset` to the end."""
@@ -156,9 +186,13 @@ class _Walk:
 
         `undefined`: the sequence is to end with a delimiter.
         """
+        rested = offset
         while offset < self.stop:
             if self.forms is not None:
                 offset = self.forms.read(offset, self.stop)
+                if offset - rested > _MOST_UNRESTED_BYTES:
+                    rested = offset
+                    self._rest()
                 if offset >= self.stop:
                     break
             try:
@@ -235,7 +269,10 @@ class _Walk:
             self._keep(laid, keys, element)
             at = after
         self._finish(laid, keys)
-        if self.forms is not None and len(self.layout.findings) == noted:
+        is_plain = len(self.layout.findings) == noted
+        # What ends where damage or another item begins may end elsewhere when read by itself.
+        self.layout.records.add(laid, at, hold=not is_plain)
+        if self.forms is not None and is_plain:
             self.forms.learn(laid, at)
         return at
 
@@ -303,7 +340,7 @@ class _Walk:
             keys.append(element)
 
     def _finish(self, laid: Laid, keys: list[Element]) -> None:
-        """Append `laid` with its `keys` sorted and its type normalised, with findings."""
+        """Give `laid` its `keys` sorted, and its type normalised, with findings."""
         tags = [element.tag for element in keys]
         if any(a >= b for a, b in pairwise(tags)):
             message = "Elements of a Directory Record are out of order or repeated; the first of each counts."
@@ -320,7 +357,11 @@ class _Walk:
         if laid.type != MRDR and (laid.next is None or laid.lower is None):
             message = "A Directory Record lacks (0004,1400) or (0004,1420); zero is assumed."
             self._note("link-missing", Severity.ERROR, message, laid.offset_bytes, "PS3.3 F.3.2.2")
-        self.layout.records.append(laid)
+
+    def _rest(self) -> None:
+        """Give back the memory of the pages that were looked at, if the data are a mapped file's."""
+        self._unrested = 0
+        rest(self.data)
 
     def _is_item(self, offset: int) -> bool:
         """Return whether an item, a delimiter or the end stands at `offset`."""
@@ -342,3 +383,14 @@ class _Walk:
         self, code: str, severity: Severity, message: str, offset: int, clause: str | None
     ) -> None:
         self.layout.note(code, severity, message, offset, clause)
+
+
+def _end_of_content(data: bytes) -> int:
+    """Return where the zero bytes at the end of `data` begin."""
+    end = len(data)
+    while end:
+        start = max(0, end - _BLOCK_BYTES)
+        if content := data[start:end].rstrip(b"\0"):
+            return start + len(content)
+        end = start
+    return 0

@@ -7,10 +7,20 @@ suggest. Work is linear (one sort apart); nothing recurses along siblings, and d
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 
 from catalog.dicom.elements import Element
-from catalog.fileset.layout import Laid
+from catalog.fileset.layout import (
+    DECLARES,
+    IN_NEED,
+    IN_USE,
+    RECOVERED,
+    LaidRecords,
+    Noted,
+    Numbers,
+    declared,
+)
 from catalog.fileset.record_types import MRDR, PRIVATE, RECORD_TYPES, ROOT, may_stand_below
 from catalog.fileset.targets import Targets
 from catalog.fileset.tree import (
@@ -18,7 +28,6 @@ from catalog.fileset.tree import (
     NUMBER_OF_REFERENCES,
     SPECIFIC_CHARACTER_SET,
     Record,
-    needs_character_set,
 )
 from catalog.findings import Finding, Severity
 from catalog.shapes import frozen
@@ -27,7 +36,7 @@ MAX_DEPTH = 32
 """Deepest chain of parents that is kept. The standard needs four, and private records a few more."""
 
 _ROOT = -1
-_USED_UP = Laid(0)
+_NOWHERE = -2
 _OFFSETS = "PS3.3 F.3.2.2"
 _LEVELS = ("PATIENT", "STUDY", "SERIES")
 
@@ -53,20 +62,47 @@ class Entry:
 
 @frozen
 class Linked:
-    """Records in order, their entries depth first in the same order, and what was noticed."""
+    """Records in place.
 
-    records: tuple[Record, ...]
-    entries: tuple[Entry, ...]
-    findings: tuple[Finding, ...]
+    Attributes
+    ----------
+    laid:
+        Those of the file, their links used up.
+    order, depths:
+        The number of each record and how deep it stands, depth first, a parent before its children.
+    """
+
+    laid: LaidRecords
+    order: Numbers
+    depths: bytearray
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield how each record stood in the file, depth first."""
+        offsets, flags = self.laid.offsets, self.laid.flags
+        for i in self.order:
+            yield Entry(offsets[i], bool(flags[i] & IN_USE), bool(flags[i] & RECOVERED))
+
+    def used_up(self) -> tuple[Record, ...]:
+        """Return the records at the root, those below them inside; `laid` lets go of all keys."""
+        laid, depths = self.laid, self.depths
+        # Of each level, what was built and waits for its parent, the last first.
+        levels: list[list[Record]] = [[] for _ in range(max(depths, default=0) + 2)]
+        for place in range(len(depths) - 1, -1, -1):
+            i, depth = self.order[place], depths[place]
+            below: tuple[Record, ...] = ()
+            if waiting := levels[depth + 1]:
+                below = tuple(reversed(waiting))
+                waiting.clear()
+            levels[depth].append(Record(laid.type(i), laid.let_go(i), below))
+        return tuple(reversed(levels[0]))
 
 
-def link(laid: list[Laid], first: int | None, last: int | None) -> Linked:
-    """Return the tree that `laid` forms, starting from the root entity's offsets; `laid` is used up by it.
+def link(laid: LaidRecords, first: int | None, last: int | None, findings: Noted) -> Linked:
+    """Return the tree that `laid` forms, starting from the root entity's offsets; what is noticed goes into `findings`.
 
     `first` and `last` are the values of (0004,1200) and (0004,1202), `None` where absent.
     """
-    linker = _Linker(laid)
-    linker.find_targets(first)
+    linker = _Linker(laid, first, findings)
     linker.follow(first)
     linker.recover()
     linker.check_last(last)
@@ -76,41 +112,32 @@ def link(laid: list[Laid], first: int | None, last: int | None) -> Linked:
 class _Linker:
     """Puts each record in place once."""
 
-    def __init__(self, laid: list[Laid]) -> None:
+    def __init__(self, laid: LaidRecords, first: int | None, findings: Noted) -> None:
         self.laid = laid
-        self.targets: dict[int, int] = {}
-        self.findings: list[Finding] = []
-        self.children: dict[int, list[int]] = {}
-        self.root: list[int] = []
-        self.parent: list[int | None] = [None] * len(laid)
-        self.depth = [0] * len(laid)
-        self.recovered: set[int] = set()
-        self.order: list[int] = []  # placed, parents before children
+        self.findings = findings
+        self.targets = Targets(laid, first, findings)
+        laid.next, laid.lower = array("I"), array("I")  # `targets` says it better
+        self.children: dict[int, Numbers] = {}
+        self.root: Numbers = array("I")
+        self.parent: Numbers = array("i", [_NOWHERE]) * len(laid)
+        self.depth = bytearray(len(laid))
+        self.order: Numbers = array("I")  # placed, parents before children
 
     def note(
         self, code: str, severity: Severity, message: str, i: int | None, clause: str = _OFFSETS
     ) -> None:
-        place = "" if i is None else self.laid[i].type
-        offset = None if i is None else self.laid[i].offset_bytes
+        place = "" if i is None else self.laid.type(i)
+        offset = None if i is None else self.laid.offsets[i]
         self.findings.append(Finding(code, severity, message, place, clause, offset))
-
-    def find_targets(self, first: int | None) -> None:
-        found = Targets(self.laid, first)
-        self.findings += found.findings
-        self.targets = found.index
-
-    def target(self, offset: int | None) -> int | None:
-        return self.targets.get(offset) if offset else None
 
     def follow(self, first: int | None) -> None:
         """Place everything that offsets reach from the root entity."""
-        start = self.target(first)
+        start = self.targets.number(first)
         if start is None:
             return
-        if not may_stand_below(self.laid[start].type, ROOT) and start in self._referred(
-            range(len(self.laid))
-        ):
-            message = f"The root entity begins with a {self.laid[start].type} that belongs to another record."
+        type_ = self.laid.type(start)
+        if not may_stand_below(type_, ROOT) and self._referred(range(len(self.laid)))[start]:
+            message = f"The root entity begins with a {type_} that belongs to another record."
             self.note("first-root-offset", Severity.ERROR, message, start)
             return
         self._chains(start, _ROOT)
@@ -120,21 +147,19 @@ class _Linker:
         pending = [(start, parent)]
         while pending:
             head, above = pending.pop()
-            if self.parent[head] is not None:
+            if self.parent[head] != _NOWHERE:
                 self._twice(above, head, "lower")
                 continue
-            laid, targets = self.laid, self.targets
+            lower = self.targets.lower
             for i in reversed(self._chain(head, above)):
-                lower = laid[i].lower
-                below = targets.get(lower) if lower else None
-                if below is not None:
-                    pending.append((below, i))
+                if lower[i]:
+                    pending.append((lower[i] - 1, i))
 
-    def _chain(self, start: int, parent: int) -> list[int]:
+    def _chain(self, start: int, parent: int) -> Numbers:
         """Place `start` and its following siblings and return them."""
-        laid, targets, parents = self.laid, self.targets, self.parent
+        following, parents = self.targets.next, self.parent
         depth = 0 if parent == _ROOT else self.depth[parent] + 1
-        chain: list[int] = []
+        chain: Numbers = array("I")
         at: int | None = start
         while at is not None:
             if depth < MAX_DEPTH:
@@ -142,9 +167,8 @@ class _Linker:
             else:
                 self._place(at, parent)
             chain.append(at)
-            following = laid[at].next
-            after = targets.get(following) if following else None
-            if after is not None and parents[after] is not None:
+            after = following[at] - 1 if following[at] else None
+            if after is not None and parents[after] != _NOWHERE:
                 self._twice(at, after, "next")
                 break
             at = after
@@ -153,13 +177,17 @@ class _Linker:
             self.order.extend(chain)
         return chain
 
-    def _siblings(self, parent: int) -> list[int]:
-        return self.root if parent == _ROOT else self.children.setdefault(parent, [])
+    def _siblings(self, parent: int) -> Numbers:
+        if parent == _ROOT:
+            return self.root
+        if parent not in self.children:
+            self.children[parent] = array("I")
+        return self.children[parent]
 
     def _twice(self, source: int, target: int, which: str) -> None:
         """Report that the `which` offset of `source` leads to a record that has its place."""
-        ancestor: int | None = source
-        while ancestor is not None and ancestor not in (target, _ROOT):
+        ancestor = source
+        while ancestor not in (target, _ROOT, _NOWHERE):
             ancestor = self.parent[ancestor]
         sibling = which == "next" and self.parent[source] == self.parent[target]
         if ancestor == target or sibling:
@@ -167,7 +195,7 @@ class _Linker:
         else:
             code, what = "shared-record", "leads to a record that belongs elsewhere"
         message = (
-            f"The {which} offset of a {self.laid[source].type} record {what}; it is not followed."
+            f"The {which} offset of a {self.laid.type(source)} record {what}; it is not followed."
         )
         self.note(code, Severity.ERROR, message, source)
 
@@ -178,7 +206,7 @@ class _Linker:
             )
             self.note("too-deep", Severity.ERROR, message, i, "PS3.3 F.4")
             above = self.parent[parent]
-            parent = _ROOT if above is None else above
+            parent = _ROOT if above == _NOWHERE else above
         self.parent[i] = parent
         self.depth[i] = 0 if parent == _ROOT else self.depth[parent] + 1
         self._siblings(parent).append(i)
@@ -186,7 +214,7 @@ class _Linker:
 
     def recover(self) -> None:
         """Place the records that no offset reaches."""
-        left = [i for i, parent in enumerate(self.parent) if parent is None]
+        left = array("I", (i for i, parent in enumerate(self.parent) if parent == _NOWHERE))
         if not left:
             return
         rebuilt = not self.order
@@ -197,17 +225,16 @@ class _Linker:
             )
             self.note("rebuilt", Severity.ERROR, message, None)
         referred = self._referred(left)
-        self._recover_heads(lambda i: i not in referred, rebuilt)
+        self._recover_heads(lambda i: not referred[i], rebuilt)
         self._recover_heads(lambda i: True, rebuilt)
 
-    def _referred(self, left: Iterable[int]) -> set[int]:
-        """Return which records those in `left` lead to, themselves apart."""
-        out: set[int] = set()
+    def _referred(self, left: Iterable[int]) -> bytearray:
+        """Return of each record whether one of those in `left` leads to it, itself apart."""
+        out = bytearray(len(self.laid))
         for i in left:
-            for offset in (self.laid[i].next, self.laid[i].lower):
-                target = self.target(offset)
-                if target is not None and target != i:
-                    out.add(target)
+            for target in (self.targets.next[i] - 1, self.targets.lower[i] - 1):
+                if target not in (-1, i):
+                    out[target] = 1
         return out
 
     def _recover_heads(self, is_head: Callable[[int], bool], quiet: bool) -> None:
@@ -217,117 +244,112 @@ class _Linker:
         """
         open_levels: list[int] = []
         previous = _ROOT
-        for i, laid in enumerate(self.laid):
-            rank = _rank(laid.type)
-            if laid.type in _LEVELS:
-                while open_levels and _rank(self.laid[open_levels[-1]].type) >= rank:
+        for i in range(len(self.laid)):
+            type_ = self.laid.type(i)
+            rank = _rank(type_)
+            if type_ in _LEVELS:
+                while open_levels and _rank(self.laid.type(open_levels[-1])) >= rank:
                     open_levels.pop()
-            if self.parent[i] is None and laid.type != MRDR and is_head(i):
+            if self.parent[i] == _NOWHERE and type_ != MRDR and is_head(i):
                 self._recover_one(i, self._guess_parent(i, rank, open_levels, previous), quiet)
-            if laid.type in _LEVELS:
+            if type_ in _LEVELS:
                 open_levels.append(i)
             previous = i
 
     def _guess_parent(self, i: int, rank: int, open_levels: list[int], previous: int) -> int:
-        kind = self.laid[i].type
+        kind = self.laid.type(i)
         if kind == PRIVATE or kind not in RECORD_TYPES:
-            above = self.parent[previous] if previous != _ROOT else None
-            return _ROOT if above is None else above
+            above = self.parent[previous] if previous != _ROOT else _NOWHERE
+            return _ROOT if above == _NOWHERE else above
         for candidate in reversed(open_levels):
-            if self.parent[candidate] is not None and _rank(self.laid[candidate].type) < rank:
+            if self.parent[candidate] != _NOWHERE and _rank(self.laid.type(candidate)) < rank:
                 return candidate
         return _ROOT
 
     def _recover_one(self, i: int, parent: int, quiet: bool) -> None:
         before = len(self.order)
         self._chains(i, parent)
-        self.recovered.update(self.order[before:])
+        for placed in self.order[before:]:
+            self.laid.flags[placed] |= RECOVERED
         if not quiet:
-            where = "at the root" if parent == _ROOT else f"below a {self.laid[parent].type} record"
+            where = "at the root" if parent == _ROOT else f"below a {self.laid.type(parent)} record"
             count = len(self.order) - before
             message = f"No offset leads to {count} record(s) from here; they are put {where}."
             self.note("orphan", Severity.ERROR, message, i)
 
     def check_last(self, last: int | None) -> None:
         """Report a last-root offset that is not that of the last record at the root."""
-        expected = self.laid[self.root[-1]].offset_bytes if self.root else 0
-        found = self.target(last)
-        actual = self.laid[found].offset_bytes if found is not None else last
+        offsets = self.laid.offsets
+        expected = offsets[self.root[-1]] if self.root else 0
+        found = self.targets.number(last)
+        actual = offsets[found] if found is not None else last
         if last is not None and (actual != expected or (found is None and last != expected)):
             message = f"The last record of the root entity is at byte {expected}, not at {last}."
             self.note("last-root-offset", Severity.WARNING, message, None)
 
     def finish(self) -> Linked:
-        """Resolve MRDRs and character sets and build the frozen tree."""
+        """Resolve MRDRs and character sets and tell the order of the tree."""
         self._resolve_mrdrs()
         self._inherit_character_sets()
+        flags = self.laid.flags
         for i in self.order:
-            if not self.laid[i].in_use:
+            if not flags[i] & IN_USE:
                 message = (
                     "The In-use Flag is 0000H: an inactive record, retired in 2008; it is kept."
                 )
                 self.note("inactive-record", Severity.WARNING, message, i)
-        # Memory is at its height here: what is not needed any more goes before the tree grows.
-        self.targets = {}
-        entries = tuple(self._entries())
-        return Linked(self._records(), entries, tuple(self.findings))
-
-    def _records(self) -> tuple[Record, ...]:
-        """Return the records at the root, those below them inside; what they are made of goes meanwhile."""
-        laid, children = self.laid, self.children
-        built: dict[int, Record] = {}
-        for i in reversed(self.order):
-            below = tuple([built.pop(child) for child in children[i]]) if i in children else ()
-            built[i] = Record(laid[i].type, tuple(laid[i].keys), below)
-            laid[i] = _USED_UP
-        return tuple([built.pop(i) for i in self.root])
-
-    def _entries(self) -> Iterator[Entry]:
-        laid, children, recovered = self.laid, self.children, self.recovered
-        pending = self.root[::-1]
-        while pending:
-            i = pending.pop()
-            yield Entry(laid[i].offset_bytes, laid[i].in_use, i in recovered)
-            if i in children:
-                pending.extend(reversed(children[i]))
+        order: Numbers = array("I")
+        depths = bytearray()
+        open_levels = [iter(self.root)]
+        while open_levels:
+            placed = next(open_levels[-1], None)
+            if placed is None:
+                open_levels.pop()
+                continue
+            order.append(placed)
+            depths.append(len(open_levels) - 1)
+            if placed in self.children:
+                open_levels.append(iter(self.children.pop(placed)))
+        return Linked(self.laid, order, depths)
 
     def _resolve_mrdrs(self) -> None:
         """Copy file references out of multi-referenced file records, which go away when all used.
 
         No record keeps (0004,1504): it is an offset, and would lead anywhere in another file.
         """
-        if not any(laid.mrdr is not None or laid.type == MRDR for laid in self.laid):
+        laid = self.laid
+        if not laid.mrdr and not laid.has(MRDR):
             return
         used: set[int] = set()
-        for i, laid in enumerate(self.laid):
-            if laid.mrdr is None:
-                continue
-            target = self.target(laid.mrdr)
+        for i, offset in laid.mrdr.items():
+            target = self.targets.number(offset)
             # An MRDR refers to a file and to no other MRDR, itself included.
-            if target is None or self.laid[target].type != MRDR or laid.type == MRDR:
-                laid.keys = [e for e in laid.keys if e.tag != MRDR_OFFSET]
+            if target is None or laid.type(target) != MRDR or laid.type(i) == MRDR:
+                laid.hold(i, (e for e in laid.keys(i) if e.tag != MRDR_OFFSET))
                 message = (
-                    f"(0004,1504) of a {laid.type} record leads to no MRDR that it may use; "
+                    f"(0004,1504) of a {laid.type(i)} record leads to no MRDR that it may use; "
                     "it is left out."
                 )
                 self.note("dangling-mrdr", Severity.ERROR, message, i)
                 continue
-            used.add(target)
-            laid.keys = _merged(laid.keys, self.laid[target].keys)
+            if target not in used:
+                used.add(target)
+                # Thousands may refer to it, and it may be long.
+                laid.hold(target, laid.keys(target))
+            laid.hold(i, _merged(laid.keys(i), laid.keys(target)))
             message = (
                 "The file is referenced through an MRDR, retired in 2004; the reference is copied."
             )
             self.note("mrdr", Severity.NOTE, message, i, "PS3.3 F.3.2.2")
-        self.order = [i for i in self.order if i not in used or self.children.get(i)]
-        gone = used.difference(self.order)
-        self.root = [i for i in self.root if i not in gone]
-        for parent in {self.parent[i] for i in gone} - {None, _ROOT}:
-            assert parent is not None
-            self.children[parent] = [i for i in self.children[parent] if i not in gone]
-        for i in range(len(self.laid)):
-            if self.parent[i] is None and i not in used:
+        gone = {i for i in used if not self.children.get(i)}
+        self.order = _without(self.order, gone)
+        self.root = _without(self.root, gone)
+        for parent in {self.parent[i] for i in gone} - {_NOWHERE, _ROOT}:
+            self.children[parent] = _without(self.children[parent], gone)
+        for i in range(len(laid)):
+            if self.parent[i] == _NOWHERE and i not in used:
                 self._place(i, _ROOT)
-                self.recovered.add(i)
+                laid.flags[i] |= RECOVERED
                 self.note(
                     "orphan",
                     Severity.ERROR,
@@ -337,19 +359,17 @@ class _Linker:
 
     def _inherit_character_sets(self) -> None:
         """Give records with non-ASCII text the character set of the nearest ancestor that has one."""
+        laid, children = self.laid, self.children
         effective: dict[int, Element | None] = {_ROOT: None}
         for i in self.order:
-            laid = self.laid[i]
-            if not laid.has_text and i not in self.children:
+            in_need = laid.flags[i] & IN_NEED
+            if not in_need and i not in children:
                 continue
-            own = next(
-                (e for e in laid.keys if e.tag == SPECIFIC_CHARACTER_SET and e.data.strip()), None
-            )
-            parent = self.parent[i]
-            inherited = effective[_ROOT if parent is None else parent]
-            if i in self.children:
+            inherited = effective[self.parent[i]]
+            if i in children:
+                own = declared(laid.keys(i)) if laid.flags[i] & DECLARES else None
                 effective[i] = own or inherited
-            if own is not None or not needs_character_set(laid.keys):
+            if not in_need:
                 continue
             if inherited is None:
                 message = (
@@ -357,10 +377,14 @@ class _Linker:
                 )
                 self.note("character-set-missing", Severity.ERROR, message, i, "PS3.5 §6.1.2.3")
                 continue
-            rest = [e for e in laid.keys if e.tag != SPECIFIC_CHARACTER_SET]
-            laid.keys = sorted((*rest, inherited), key=lambda e: e.tag)
+            rest = (e for e in laid.keys(i) if e.tag != SPECIFIC_CHARACTER_SET)
+            laid.hold(i, sorted((*rest, inherited), key=lambda e: e.tag))
             message = "Text lacks a character set; that of a record above is taken."
             self.note("character-set-inherited", Severity.WARNING, message, i, "PS3.5 §7.5.3")
+
+
+def _without(numbers: Iterable[int], gone: set[int]) -> Numbers:
+    return array("I", (i for i in numbers if i not in gone))
 
 
 def _merged(keys: Iterable[Element], more: Iterable[Element]) -> list[Element]:

@@ -7,17 +7,17 @@ every record that can be made out is in the tree.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from catalog.dicom.elements import Buffer, Element, tag_text
 from catalog.fileset.file_id import components_of
 from catalog.fileset.items import lay_out
-from catalog.fileset.layout import DIRECTORY_RECORDS, Layout
-from catalog.fileset.linking import Entry, link
+from catalog.fileset.layout import DIRECTORY_RECORDS, Layout, Noted
+from catalog.fileset.linking import Entry, Linked, link
 from catalog.fileset.tree import FileSet, walk
 from catalog.findings import Finding, Severity
-from catalog.shapes import frozen
+from catalog.shapes import frozen, replace
 
 __all__ = ["Directory", "Entry", "read", "refused"]
 
@@ -59,13 +59,24 @@ def refused(directory: Directory) -> frozenset[int]:
 
     Looking such a File ID up on the medium gives `file-id-unsafe` again, which is the same fact.
     """
-    found = {f.offset_bytes for f in directory.findings if f.code == "file-id-unsafe"}
-    if empty := {f.offset_bytes for f in directory.findings if f.code == "key-empty"}:
+    found, empty = suspected(directory.findings)
+    if empty:
         records = walk(directory.fileset.records)
         for (_, record), entry in zip(records, directory.entries, strict=True):
             if entry.offset_bytes in empty and record.file_components == ():
                 found.add(entry.offset_bytes)
-    return frozenset(offset for offset in found if offset is not None)
+    return frozenset(found)
+
+
+def suspected(findings: Iterable[Finding]) -> tuple[set[int], set[int]]:
+    """Return the offsets of records whose File ID is unsafe, and of those that may have an empty one."""
+    unsafe: set[int] = set()
+    empty: set[int] = set()
+    into = {"file-id-unsafe": unsafe, "key-empty": empty}
+    for finding in findings:
+        if finding.code in into and finding.offset_bytes is not None:
+            into[finding.code].add(finding.offset_bytes)
+    return unsafe, empty
 
 
 def read(data: Buffer, *, by_rules: bool = True) -> Directory:
@@ -86,9 +97,17 @@ def read(data: Buffer, *, by_rules: bool = True) -> Directory:
         If `data` is not DICOM or no directory: nothing can be made of it.
     """
     with _no_collection():
-        layout = lay_out(data if isinstance(data, bytes) else bytes(data))
+        findings: list[Finding] = []
+        layout = lay_out(data if isinstance(data, bytes) else bytes(data), findings=findings)
         del data  # a caller who has no other use for it lets go of it, too: then it goes before the tree grows
-        return _linked(layout, by_rules)
+        said, linked = linked_and_said(layout, findings)
+        entries = tuple(linked.entries())
+        fileset = replace(said, records=linked.used_up())
+        if by_rules:
+            from catalog.fileset.check import check
+
+            findings += check(fileset, entries)
+    return Directory(fileset, entries, tuple(layout.meta.values()), tuple(findings))
 
 
 @contextmanager
@@ -107,24 +126,21 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _linked(layout: Layout, by_rules: bool) -> Directory:
+def linked_and_said(layout: Layout, findings: Noted) -> tuple[FileSet, Linked]:
+    """Return what a DICOMDIR that was laid out says of itself, as a File-set without records, and its records in place.
+
+    `findings` are those of `layout`; what is noticed goes into them.
+    """
     _identification(layout)
-    linked = link(layout.records, _number(layout, _ROOT_FIRST), _number(layout, _ROOT_LAST))
-    layout.records.clear()  # two fifths of what is held at this point
     fileset = FileSet(
         file_set_id=_text(layout.elements.get(_FILE_SET_ID)) or "",
         file_set_uid=_text(layout.meta.get(0x00020003)) or "",
-        records=linked.records,
         descriptor_file_id=components_of(_data(layout, _DESCRIPTOR)),
         descriptor_character_set=_text(layout.elements.get(_DESCRIPTOR_CHARACTER_SET)),
         extra=tuple(_extra(layout)),
     )
-    findings = (*layout.findings, *linked.findings)
-    if by_rules:
-        from catalog.fileset.check import check
-
-        findings += tuple(check(fileset, linked.entries))
-    return Directory(fileset, linked.entries, tuple(layout.meta.values()), findings)
+    first, last = _number(layout, _ROOT_FIRST), _number(layout, _ROOT_LAST)
+    return fileset, link(layout.records, first, last, findings)
 
 
 def _data(layout: Layout, tag: int) -> bytes:

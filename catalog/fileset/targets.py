@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
+from itertools import chain
 
-from catalog.fileset.layout import Laid
+from catalog.fileset.layout import LaidRecords, Noted, Numbers
 from catalog.findings import Finding, Severity
 
 _NEAR_BYTES = 64
@@ -12,19 +14,69 @@ _OFFSETS = "PS3.3 F.3.2.2"
 
 
 class Targets:
-    """Which record each offset in the file means: `index` maps offset to record number."""
+    """Which record each offset in the file means.
 
-    def __init__(self, laid: list[Laid], first: int | None) -> None:
-        self.items = [record.offset_bytes for record in laid]
-        self.index: dict[int, int] = {}
-        self.findings: list[Finding] = []
-        self._at = at = {offset: i for i, offset in enumerate(self.items)}
-        # In nearly every file all are right; a set of them would be half as large as the records.
-        asked = (o for each in laid for o in (each.next, each.lower, each.mrdr) if o)
-        if all(map(at.__contains__, asked)) and (not first or first in at):
-            self.index = at
+    Attributes
+    ----------
+    next, lower:
+        Of each record, the number of the record that its offset means, plus 1; 0 if there is none.
+    """
+
+    def __init__(self, laid: LaidRecords, first: int | None, findings: Noted) -> None:
+        self.items = laid.offsets
+        self._findings = findings
+        self._index: dict[int, int] | None = None  # None: every offset is exact
+        # In nearly every file all are right; what finds those that are not is larger than the records.
+        next_, lower = self._exact(laid.next), self._exact(laid.lower)
+        others = (offset for offset in (first, *laid.mrdr.values()) if offset)
+        if next_ is not None and lower is not None and all(map(self._is_exact, others)):
+            self.next, self.lower = next_, lower
             return
-        wanted = {offset for record in laid for offset in (record.next, record.lower) if offset}
+        del next_, lower
+        self._at = {offset: i for i, offset in enumerate(self.items)}
+        self._index = self._inexact(laid, first)
+        if self._index is self._at:
+            self._index = None
+        self.next, self.lower = self._meant(laid.next), self._meant(laid.lower)
+        del self._at
+
+    def number(self, offset: int | None) -> int | None:
+        """Return the number of the record that `offset` means, `None` if it means none."""
+        if not offset:
+            return None
+        if self._index is not None:
+            return self._index.get(offset)
+        i = bisect_left(self.items, offset)
+        return i if i < len(self.items) and self.items[i] == offset else None
+
+    def _is_exact(self, offset: int) -> bool:
+        i = bisect_left(self.items, offset)
+        return i < len(self.items) and self.items[i] == offset
+
+    def _exact(self, offsets: Numbers) -> Numbers | None:
+        """Return what the offset of each record means; `None` if one of them is not that of an item."""
+        items, count = self.items, len(self.items)
+        found = array("I", [0]) * len(offsets)
+        for i, offset in enumerate(offsets, 1):
+            if not offset:
+                continue
+            # Nearly always it is the next in the file.
+            if i == count or items[i] != offset:
+                at = bisect_left(items, offset)
+                if at == count or items[at] != offset:
+                    return None
+                found[i - 1] = at + 1
+            else:
+                found[i - 1] = i + 1
+        return found
+
+    def _meant(self, offsets: Numbers) -> Numbers:
+        numbers = map(self.number, offsets)
+        return array("I", (0 if number is None else number + 1 for number in numbers))
+
+    def _inexact(self, laid: LaidRecords, first: int | None) -> dict[int, int]:
+        """Return which record each offset means, with findings on those that are not exact."""
+        wanted = {offset for offset in chain(laid.next, laid.lower) if offset}
         if first:
             wanted.add(first)
         shift = self._common_shift(wanted) if self.items else 0
@@ -32,14 +84,13 @@ class Targets:
             message = f"All offsets are {-shift:+d} bytes off; {len(wanted)} were corrected."
             self._note("offset-shift", message, None)
         # An MRDR is pointed at from elsewhere, and may be missing: it has no say in the shift.
-        wanted |= {record.mrdr for record in laid if record.mrdr}
+        wanted.update(filter(None, laid.mrdr.values()))
         if not shift and wanted <= self._at.keys():
-            self.index = self._at
-            return
-        self._resolve(sorted(wanted), shift)
+            return self._at
+        return self._resolve(sorted(wanted), shift)
 
     def _note(self, code: str, message: str, offset: int | None) -> None:
-        self.findings.append(Finding(code, Severity.ERROR, message, "", _OFFSETS, offset))
+        self._findings.append(Finding(code, Severity.ERROR, message, "", _OFFSETS, offset))
 
     def _common_shift(self, wanted: set[int]) -> int:
         """Return what added to every offset makes them hit items, 0 if they do or nothing does."""
@@ -66,8 +117,9 @@ class Targets:
         good = hits.get(best, 0) > exact and hits[best] * 10 >= len(wanted) * 9
         return best if good and (len(wanted) > 2 or abs(best) <= 132) else 0
 
-    def _resolve(self, wanted: list[int], shift: int) -> None:
-        """Fill `index` in ascending order, so that a shift that begins somewhere is carried on."""
+    def _resolve(self, wanted: list[int], shift: int) -> dict[int, int]:
+        """Return what is meant, found in ascending order, so that a shift that begins somewhere is carried on."""
+        index: dict[int, int] = {}
         local = told = shift
         for target in wanted:
             hit = self._at.get(target + shift)
@@ -87,7 +139,8 @@ class Targets:
                     message = f"The offset {target} is {-local:+d} bytes off the nearest Directory Record; so may be those after it."
                     self._note("inexact-offset", message, target)
                     told = local
-            self.index[target] = hit
+            index[target] = hit
+        return index
 
     def _nearest(self, target: int) -> int | None:
         """Return the record whose item begins within a few bytes of `target`."""

@@ -1,7 +1,7 @@
 """The journey from a medium that somebody sent to rows, and to copies in an archive.
 
-`journey` is the order of the work; `opening` the medium, `meeting` what it holds, `records` and `keys`
-its directory, `reading`, `comparing` and `manifest` its files, `naming` and `copying` the copies, `outcome` what is
+`journey` is the order of the work; `opening` the medium, `meeting` what it holds, `records`, `namings` and
+`keys` its directory, `reading`, `comparing` and `manifest` its files, `naming` and `copying` the copies, `outcome` what is
 asked for and what comes of it.
 """
 

@@ -174,7 +174,7 @@ class _Importing:
     def run(self, reader: HeaderReader | None, copying: Copying | None) -> None:
         """Store the records, then what the files say, then the copies, then the links."""
         place = self._place()
-        gc.freeze()  # the directory's records hold no cycles: they are not to be looked at each time
+        gc.freeze()  # modules and models stay: they are not to be looked at each time
         try:
             self._store_records(place)
         finally:

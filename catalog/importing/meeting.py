@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from catalog.entities import Status
 from catalog.events import Finished, Listener, Progress, Started
 from catalog.files.paths import is_archive_name
 from catalog.files.walk import Entry, Kind
-from catalog.fileset.tree import Record
 from catalog.findings import Finding, Severity
 from catalog.importing import comparing, manifest
+from catalog.importing.namings import Namings
 from catalog.importing.opening import Opened, further_dicomdir
 from catalog.importing.outcome import Check, Imported, Order
 from catalog.importing.reading import FileRead, Files, HeaderReader
@@ -34,14 +33,6 @@ def _left_alone(entry: Entry) -> Finding:
     )
 
 
-class _Naming(NamedTuple):
-    """A record that names a file, with those above it, where they stand, and whether records are below it."""
-
-    chain: tuple[Record, ...]
-    offsets: tuple[int, ...]
-    has_lower: bool
-
-
 class Met:
     """Walks the records of a medium and reads its files; counts and findings go into `imported`."""
 
@@ -52,10 +43,10 @@ class Met:
         self.order = order
         self.imported = imported
         self.listener = listener
-        self.named: dict[str, list[_Naming]] = {}
         self.comparison = comparing.Comparison()
         self._stated: manifest.Stated | None = None
-        directory = opened.take_directory()
+        directory, said = opened.take_directory()
+        self.named = Namings(directory)
         imported.has_directory = directory is not None
         imported.findings += opened.findings
         unlisted = (e for e in opened.medium.others if e.kind is Kind.UNLISTED)
@@ -70,7 +61,7 @@ class Met:
         else:
             imported.file_set_id = directory.fileset.file_set_id
             imported.file_set_uid = directory.fileset.file_set_uid
-            imported.findings += directory.findings
+            imported.findings += said
             self._steps = Steps(opened.medium, directory, imported)
 
     def steps(self) -> Iterable[Step]:
@@ -85,8 +76,7 @@ class Met:
                 del offsets[len(step.chain) - 1 :]
                 offsets.append(step.offset_bytes)
                 if step.path is not None:
-                    naming = _Naming(step.chain, tuple(offsets), step.has_lower)
-                    self.named.setdefault(step.path, []).append(naming)
+                    self.named.add(step.path, step, offsets)
             yield step
             if step.position % BATCH_RECORDS == BATCH_RECORDS - 1:
                 self.listener(Progress(STAGE, step.position + 1, total))
@@ -111,7 +101,7 @@ class Met:
         self.listener(Started(READING, total, "files"))
         done = 0
         for path in sorted(self.named):
-            namings = self.named[path]
+            namings = self.named.of(path)
             tags = frozenset().union(*(comparing.compared_tags(each.chain) for each in namings))
             read = files.read(path, tags)
             if read.header is not None:

@@ -15,29 +15,35 @@ from catalog.files.paths import absolute_text, is_archive_name, on_disk, split_m
 from catalog.files.urls import is_url_by_path
 from catalog.files.walk import Entry, Kind, walk
 from catalog.fileset.medium import dicomdir_names
-from catalog.fileset.reader import Directory, read
+from catalog.fileset.outline import Outline, outlined
 from catalog.findings import Finding, Severity
-from catalog.shapes import mutable
+from catalog.importing.packed import Findings
+from catalog.shapes import field, mutable
 
 _SHOWN = 5
 
 
 @mutable
 class Opened:
-    """A medium; `directory` is what its DICOMDIR says, `None` if it has none. It can be imported once."""
+    """A medium; `directory` is what its DICOMDIR says, `None` if it has none. It can be imported once.
+
+    `findings` are about the medium, `said` about its DICOMDIR.
+    """
 
     medium: Medium
-    directory: Directory | None
+    directory: Outline | None
     dicomdir_digest: str
     findings: tuple[Finding, ...] = ()
+    said: Findings = field(default_factory=Findings)
     was_taken: bool = False
 
-    def take_directory(self) -> Directory | None:
-        """Return the directory and keep none of it, so that its records go when they are done with."""
+    def take_directory(self) -> tuple[Outline | None, Findings]:
+        """Return the directory and its findings and keep neither, so that they go when they are done with."""
         if self.was_taken:
             raise ValueError("what the DICOMDIR says was taken before; open the medium again")
-        directory, self.directory, self.was_taken = self.directory, None, True
-        return directory
+        taken = self.directory, self.said
+        self.directory, self.said, self.was_taken = None, Findings(), True
+        return taken
 
 
 def open_medium(path: Path, *, needs_directory: bool = True) -> Opened:
@@ -83,11 +89,11 @@ def open_medium(path: Path, *, needs_directory: bool = True) -> Opened:
             return Opened(bare, None, "")
         says = f"{shut} The medium is taken as one without DICOMDIR."
         return Opened(bare, None, "", (Finding("directory-unreadable", Severity.ERROR, says, ""),))
-    data = [medium.directory()]
-    digest = hashlib.sha256(data[0]).hexdigest()
-    others = tuple(_further(medium))
+    data = medium.directory_mapped()
+    digest = hashlib.sha256(data).hexdigest()
+    others, said = tuple(_further(medium)), Findings()
     try:
-        return Opened(medium, read(data.pop()), digest, others)
+        return Opened(medium, outlined(data, said), digest, others, said)
     except DicomdirError as exc:
         names_it = path.is_file() and not medium.is_container
         if needs_directory or names_it:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
@@ -15,9 +14,9 @@ from catalog.entities import Claims
 from catalog.files.medium import Medium
 from catalog.files.walk import Entry, Kind
 from catalog.fileset.file_id import Listing, resolve
-from catalog.fileset.reader import Directory, refused
+from catalog.fileset.outline import Outline
 from catalog.fileset.records import record_type_for
-from catalog.fileset.tree import Record, flat
+from catalog.fileset.tree import Record
 from catalog.findings import Finding, Severity
 from catalog.importing.keys import REFERENCES, ChainReader, texts
 from catalog.importing.opening import leads_out, link_out
@@ -54,20 +53,17 @@ class Step(NamedTuple):
 class Steps:
     """Walks a directory and looks up the files; counts and findings go into `imported`.
 
-    It keeps no record that it has yielded, so whoever has no other use for the directory lets go
-    of it: the memory that it took is free when the walk ends.
+    It keeps no record that it has yielded.
     """
 
-    def __init__(self, medium: Medium, directory: Directory, imported: Imported) -> None:
+    def __init__(self, medium: Medium, directory: Outline, imported: Imported) -> None:
         self._medium = medium
-        self._offsets = array("q", (entry.offset_bytes for entry in directory.entries))
-        self._records = list(directory.fileset.records)
+        self._directory = directory
         self._imported = imported
         self._listing = Listing(medium.files)
         self._others = {e.path: e for e in medium.others if e.kind is not Kind.UNLISTED}
         self.shut: set[str] = set()
         self._other_names = Listing(self._others)
-        self._refused = refused(directory)
         self._chains = ChainReader()
         self._maker = ClaimsMaker(ALWAYS)
         self._base: Header | None = None
@@ -75,8 +71,10 @@ class Steps:
 
     def __iter__(self) -> Iterator[Step]:
         """Yield every record, depth first; this can be asked for once."""
-        for position, (chain, has_lower) in enumerate(_let_go(self._records)):
-            record, offset = chain[-1], self._offsets[position]
+        directory = self._directory
+        for position, chain in enumerate(directory.chains()):
+            record, offset = chain[-1], directory.offset(position)
+            has_lower = directory.has_lower(position)
             self._imported.records[record.type] += 1
             components = record.file_components
             path, named = self._file(components, offset)
@@ -85,7 +83,7 @@ class Steps:
 
     def __len__(self) -> int:
         """Return how many records there are."""
-        return len(self._offsets)
+        return len(self._directory)
 
     def _file(
         self, components: tuple[str, ...] | None, offset: int
@@ -100,7 +98,8 @@ class Steps:
             imported.findings.append(link_out(path, offset))
             imported.refused += 1
             return None, None
-        is_refused = any(finding.code == "file-id-unsafe" for finding in resolution.findings)
+        findings = resolution.findings
+        is_refused = bool(findings) and any(each.code == "file-id-unsafe" for each in findings)
         if path is None and not is_refused and (other := self._other(components)) is not None:
             message = f"A record names it, and it cannot be looked into: {other.reason}."
             imported.findings.append(
@@ -109,8 +108,8 @@ class Steps:
             imported.shut += 1
             self.shut.add(other.path)
             return None, None
-        if not is_refused or offset not in self._refused:
-            imported.findings += resolution.findings
+        if not is_refused or offset not in self._directory.refused:
+            imported.findings += findings
         if path is not None:
             imported.present += 1
             return path, path
@@ -122,6 +121,8 @@ class Steps:
 
     def _other(self, components: tuple[str, ...]) -> Entry | None:
         """Return the entry that a record names and that is there, but is no file that can be read."""
+        if not self._others:
+            return None
         found, _ = self._other_names.like("/".join(components))
         return self._others[found[0]] if found else None
 
@@ -180,25 +181,3 @@ def row_of(step: Step, instance_ref: int | None) -> ledger.RecordRow:
         texts(record),
         instance_ref,
     )
-
-
-def _let_go(records: list[Record]) -> Iterator[tuple[tuple[Record, ...], bool]]:
-    """Yield, as `tree.paths`, each record with those above it, and whether there are any below it.
-
-    Each is without its children, and `records` is emptied: what was yielded is not held here.
-    """
-    records.reverse()
-    waiting = [records]
-    chain: list[Record] = []
-    while waiting:
-        if not waiting[-1]:
-            waiting.pop()
-            continue
-        record = waiting[-1].pop()
-        below = list(reversed(record.children))
-        del chain[len(waiting) - 1 :]
-        chain.append(flat(record))
-        del record  # it holds all that is below it
-        yield tuple(chain), bool(below)
-        if below:
-            waiting.append(below)

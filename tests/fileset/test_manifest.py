@@ -39,7 +39,10 @@ def test_what_is_written_is_read(files: dict[str, bytes]) -> None:
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="there is no sha256sum")
 @given(
     st.dictionaries(
-        names.filter(lambda n: len(n.encode()) < 200), st.binary(max_size=9), max_size=6
+        # sha256sum takes the name - for its standard input.
+        names.filter(lambda n: len(n.encode()) < 200 and n != "-"),
+        st.binary(max_size=9),
+        max_size=6,
     )
 )
 def test_sha256sum_agrees(
