@@ -15,7 +15,7 @@ from catalog.dicom.elements import (
     Encoding,
 )
 from catalog.dicom.header import MEDIA_STORAGE_SOP_CLASS_UID, TRANSFER_SYNTAX_UID, Header
-from catalog.dicom.source import FIRST_WINDOW, Source
+from catalog.dicom.source import FIRST_WINDOW, LEAP_WINDOW, Source
 from catalog.dicom.walk import skip_items
 
 CONSTANT = frozenset({MEDIA_STORAGE_SOP_CLASS_UID, TRANSFER_SYNTAX_UID, 0x00080005})
@@ -140,12 +140,16 @@ def _has_vr(head: bytes) -> bool:
 
 
 def first_window(parts: list[Part]) -> int:
-    """Return how many bytes hold the header, or what of it comes before the first long value that is passed over."""
+    """Return how many bytes hold the header, or what of it comes before the first long value that is passed over.
+
+    Over one that is shorter than a leap it is read on: that takes less than to read a second time.
+    """
     count = 132
     for part in parts:
-        count += len(part.content)
-        if len(part.content) < part.bytes_in_file:
+        if part.bytes_in_file > LEAP_WINDOW and len(part.content) < part.bytes_in_file:
+            count += len(part.content)
             break
+        count += part.bytes_in_file
     # Values that vary may be a little longer in the next file.
     return min(count + _SPARE_BYTES, FIRST_WINDOW)
 

@@ -35,7 +35,7 @@ class Stat(NamedTuple):
 class Store(Protocol):
     """What lies below one root. Paths are relative to it, in text form."""
 
-    def runs(self, below: str, *, follow_links: bool = False) -> Iterator[list[Entry]]:
+    def runs(self, below: str, *, follow_links: bool = False) -> Iterator[Sequence[Entry]]:
         """Yield the entries at or below a path, sorted, in runs; `walk_runs` says more.
 
         Raises
@@ -46,7 +46,7 @@ class Store(Protocol):
             If the listing broke off: then nothing is known of what was not yielded.
         """
 
-    def runs_at(self, below: str, *, follow_links: bool = False) -> Iterator[list[Entry]]:
+    def runs_at(self, below: str, *, follow_links: bool = False) -> Iterator[Sequence[Entry]]:
         """Yield what `runs` would, nothing if nothing is there."""
 
     def stat(self, path: str) -> Stat:
@@ -62,11 +62,11 @@ class Folder:
     def __init__(self, root: str) -> None:
         self._root = root
 
-    def runs(self, below: str, *, follow_links: bool = False) -> Iterator[list[Entry]]:
+    def runs(self, below: str, *, follow_links: bool = False) -> Iterator[Sequence[Entry]]:
         """As `walk_runs`."""
         return walk_runs(from_text(self._root), below, follow_links=follow_links)
 
-    def runs_at(self, below: str, *, follow_links: bool = False) -> Iterator[list[Entry]]:
+    def runs_at(self, below: str, *, follow_links: bool = False) -> Iterator[Sequence[Entry]]:
         """As `walk_runs_at`."""
         return walk_runs_at(from_text(self._root), below, follow_links=follow_links)
 

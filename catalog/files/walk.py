@@ -4,43 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from enum import Enum
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
 from catalog.errors import PathError
+from catalog.files.entries import RUN_ENTRIES, Entry, Files, Kind
 from catalog.files.paths import from_text, to_text
 
-RUN_ENTRIES = 1000
-"""Most entries of one run."""
-
-
-class Kind(Enum):
-    """What an entry is."""
-
-    FILE = "file"
-    NOT_FOLLOWED = "not-followed"
-    """A link to a folder, or a special file; `reason` says which."""
-    UNREADABLE = "unreadable"
-    """It cannot be examined; `reason` says why."""
-    UNLISTED = "unlisted"
-    """A folder that cannot be listed: nothing is known of what lies below `path`."""
-
-
-class Entry(NamedTuple):
-    """One entry of a walk.
-
-    `path` is relative to the root of the walk, in text form (`catalog.files.paths`); an unlisted
-    folder's ends in `/`. `size_bytes` and `mtime_ns` are 0 unless `kind` is FILE.
-    """
-
-    path: str
-    kind: Kind
-    size_bytes: int = 0
-    mtime_ns: int = 0
-    reason: str = ""
-
+__all__ = ["RUN_ENTRIES", "Entry", "Files", "Kind", "walk", "walk_runs", "walk_runs_at"]
 
 _SPECIAL = {
     stat.S_IFIFO: "a named pipe",
@@ -55,12 +27,14 @@ def walk(root: str, below: str = "", *, follow_links: bool = False) -> Iterator[
     return chain.from_iterable(walk_runs(root, below, follow_links=follow_links))
 
 
-def walk_runs(root: str, below: str = "", *, follow_links: bool = False) -> Iterator[list[Entry]]:
+def walk_runs(
+    root: str, below: str = "", *, follow_links: bool = False
+) -> Iterator[Sequence[Entry]]:
     """Yield every file below `root`, sorted by path in code point order.
 
     The order is that of the whole relative paths as text (`a.b` before `a/b`), which is also the
     order of `ORDER BY path` in the catalogue, so that both can be merged in one pass. They come in
-    runs: a list of plain files, all of kind FILE, or a list of one other entry.
+    runs: `Files`, or a list of one other entry.
 
     Parameters
     ----------
@@ -93,7 +67,7 @@ def walk_runs(root: str, below: str = "", *, follow_links: bool = False) -> Iter
     yield from _walk_folder(start, prefix, follow_links, _identities(start))
 
 
-def walk_runs_at(root: str, below: str, *, follow_links: bool = False) -> Iterator[list[Entry]]:
+def walk_runs_at(root: str, below: str, *, follow_links: bool = False) -> Iterator[Sequence[Entry]]:
     """Yield what `walk_runs(root)` yields at or below `below`: nothing, if it finds nothing there.
 
     Unlike `walk_runs(root, below)` it takes a path that does not exist as one without entries, and
@@ -180,7 +154,7 @@ def _walk_folder(
     follow_links: bool,
     ancestors: tuple[Identity, ...],
     entries: list[_Looked] | None = None,
-) -> Iterator[list[Entry]]:
+) -> Iterator[Sequence[Entry]]:
     """Yield what lies in a folder in runs: plain files that follow each other, or one other entry."""
     # The folders on the way are on a list, not on the call stack: PATH_MAX allows two thousand.
     open_ = [_in_folder(_Folder(folder, prefix, ancestors), follow_links, entries)]
@@ -204,7 +178,7 @@ class _Folder(NamedTuple):
 
 def _in_folder(
     folder: _Folder, follow_links: bool, entries: list[_Looked] | None = None
-) -> Iterator[list[Entry] | _Folder]:
+) -> Iterator[Sequence[Entry] | _Folder]:
     """Yield what lies in a folder in runs, and each folder in it where its entries are due."""
     prefix, ancestors = folder.prefix, folder.ancestors
     try:
@@ -217,34 +191,70 @@ def _in_folder(
         yield [Entry(prefix, Kind.UNLISTED, reason=f"the folder cannot be listed: {exc.strerror}")]
         return
     names.sort()
-    start = os.path.join(folder.path, "")  # noqa: PTH118
-    run: list[Entry] = []
-    for name in names:
-        looked = looked_at.get(name)
-        if looked is None:
-            try:
-                status = os.stat(start + name)  # noqa: PTH116
-                if stat.S_ISREG(status.st_mode):
-                    run.append(Entry(prefix + name, Kind.FILE, status.st_size, status.st_mtime_ns))
-                    if len(run) == RUN_ENTRIES:
-                        yield run
-                        run = []
-                    continue
-            except OSError:
-                pass  # looked at again below, which tells what is wrong
-            looked = _Looked(name, _At(folder.path, name))
-        if run:
-            yield run
-            run = []
-        if looked.identity is not None:
-            yield _Folder(looked.entry.path, prefix + looked.name, (*ancestors, looked.identity))
-        elif looked.encloses:
-            reason = "a link to a folder that encloses it"
-            yield [Entry(prefix + looked.name, Kind.NOT_FOLLOWED, reason=reason)]
-        else:
-            yield from ([entry] for entry in _file(prefix + looked.name, looked.entry))
-    if run:
-        yield run
+    for plain, looked in _stretches(names, looked_at):
+        while plain:
+            files = _plain_files(folder.path, prefix, plain)
+            if files:
+                yield Files(files)
+            plain = plain[len(files) :]
+            if plain:  # one that is no plain file any more: a closer look tells what it is
+                name = plain.pop(0)
+                yield from _one(folder, _Looked(name, _At(folder.path, name)))
+        if looked is not None:
+            yield from _one(folder, looked)
+
+
+def _one(folder: _Folder, looked: _Looked) -> Iterator[Sequence[Entry] | _Folder]:
+    """Yield what is to be said of one entry, which may be a folder to list."""
+    path = folder.prefix + looked.name
+    if looked.identity is not None:
+        yield _Folder(looked.entry.path, path, (*folder.ancestors, looked.identity))
+    elif looked.encloses:
+        yield [Entry(path, Kind.NOT_FOLLOWED, reason="a link to a folder that encloses it")]
+    else:
+        yield from ([entry] for entry in _file(path, looked.entry))
+
+
+def _stretches(
+    names: list[str], looked_at: dict[str, _Looked]
+) -> Iterator[tuple[list[str], _Looked | None]]:
+    """Yield names of plain files that follow each other, as many as make a run, and what comes then."""
+    start = 0
+    for at in [i for i, name in enumerate(names) if name in looked_at] if looked_at else ():
+        yield from ((some, None) for some in _runs(names, start, at))
+        yield [], looked_at[names[at]]
+        start = at + 1
+    yield from ((some, None) for some in _runs(names, start, len(names)))
+
+
+def _runs(names: list[str], start: int, end: int) -> Iterator[list[str]]:
+    for first in range(start, end, RUN_ENTRIES):
+        yield names[first : min(first + RUN_ENTRIES, end)]
+
+
+def _plain_files(folder: str, prefix: str, names: list[str]) -> list[tuple[str, int, int]]:
+    """Return path, size and time of plain files in a folder, up to the first that is none any more."""
+    found: list[tuple[str, int, int]] = []
+    stat_of, is_regular = os.stat, stat.S_ISREG  # what this loop does it may do a million times
+    fd = None
+    try:
+        # The system need not find its way to the folder anew for each of them.
+        fd = os.open(folder, _FOLDER_FLAGS) if stat_of in os.supports_dir_fd else None
+        start = "" if fd is not None else os.path.join(folder, "")  # noqa: PTH118
+        for name in names:
+            status = stat_of(start + name, dir_fd=fd)
+            if not is_regular(status.st_mode):
+                break
+            found.append((prefix + name, status.st_size, status.st_mtime_ns))
+    except OSError:
+        pass  # the caller looks again, which tells what is wrong
+    finally:
+        if fd is not None:
+            os.close(fd)
+    return found
+
+
+_FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 
 
 def _listed(
@@ -259,21 +269,17 @@ def _listed(
     with os.scandir(folder) as listing:
         for entry in listing:
             name = entry.name
-            if name.isascii() and "\\" not in name and _is_plain(entry):
-                names.append(name)
-            else:
-                looked = _looked_at(entry, follow_links, ancestors)
-                names.append(looked.name)
-                looked_at[looked.name] = looked
+            if name.isascii() and "\\" not in name:
+                try:
+                    if entry.is_file(follow_symlinks=False):
+                        names.append(name)
+                        continue
+                except OSError:
+                    pass  # the file system does not say it in its listing, so it is asked below
+            looked = _looked_at(entry, follow_links, ancestors)
+            names.append(looked.name)
+            looked_at[looked.name] = looked
     return names, looked_at
-
-
-def _is_plain(entry: os.DirEntry[str]) -> bool:
-    """Return whether an entry is known to be a plain file, which needs no closer look."""
-    try:
-        return entry.is_file(follow_symlinks=False)
-    except OSError:  # where the file system does not say in its listing, it is asked
-        return False
 
 
 class _Looked(NamedTuple):

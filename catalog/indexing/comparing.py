@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from catalog.database import roots
@@ -132,13 +131,14 @@ class Comparing:
         """
         if self._reads_all or self._lacking or run[0].kind is not Kind.FILE:
             return False
-        rows = known.same(run)
-        statuses = Counter(row.status for row in rows)
-        if not rows or not statuses.keys() <= _READ:
+        statuses = known.same(run)
+        kinds = dict.fromkeys(statuses)  # in the order in which they are met
+        if not kinds or not kinds.keys() <= _READ:
             return False
-        self.counts.by_status.update(statuses)
-        self.counts.done["unchanged"] += len(rows)
-        known.step_over(len(rows))
+        for kind in kinds:
+            self.counts.by_status[kind] += statuses.count(kind)
+        self.counts.done["unchanged"] += len(run)
+        known.step_over(len(run))
         return True
 
     def _must_be_read(self, place: roots.Place, entry: Entry, known: KnownRows) -> bool:

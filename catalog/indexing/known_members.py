@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from heapq import merge
-from itertools import chain
-from operator import attrgetter
+from itertools import chain, starmap
+from operator import itemgetter
 
 from catalog.database import stored_files
 from catalog.database.catalogue import Catalogue
 from catalog.database.roots import Place
-from catalog.database.stored_files import KnownFile
+from catalog.database.stored_files import KnownFile, KnownRow
 from catalog.entities import Reading, Status
 from catalog.files.paths import SEPARATOR, is_archive_name, split_member
 from catalog.indexing.known_rows import KnownRows
 
 _FOLDER = SEPARATOR[0]
+_PATH = KnownFile._fields.index("path")
 
 
 class KnownMembers:
@@ -32,16 +33,16 @@ class KnownMembers:
         self._unread: dict[tuple[int, str], list[KnownFile]] = {}
         self._taken: set[tuple[int, str]] = set()
 
-    def known_pages(self, place: Place) -> Iterator[list[KnownFile]]:
+    def known_pages(self, place: Place) -> Iterator[list[KnownRow]]:
         """Yield pages of all known files at a place, sorted by path: an archive's members, too."""
         known = self._known(place.root_ref, place.below)
         if not is_archive_name(place.below):
             return known
         members = self._known(place.root_ref, place.below + _FOLDER)
         both = (chain.from_iterable(pages) for pages in (known, members))
-        return ([row] for row in merge(*both, key=attrgetter("path")))
+        return ([row] for row in merge(*both, key=itemgetter(_PATH)))
 
-    def _known(self, root_ref: int, below: str) -> Iterator[list[KnownFile]]:
+    def _known(self, root_ref: int, below: str) -> Iterator[list[KnownRow]]:
         return stored_files.known_pages(
             self._catalogue, root_ref, below, with_digest=self._with_digest
         )
@@ -52,7 +53,8 @@ class KnownMembers:
         if known.row is not None and known.row.path < start:
             # Files with names such as 'a.zip (1)' sort between an archive and its members.
             self._taken.add((root_ref, path))
-            return list(chain.from_iterable(self._known(root_ref, path + _FOLDER)))
+            pages = self._known(root_ref, path + _FOLDER)
+            return list(starmap(KnownFile, chain.from_iterable(pages)))
         members = []
         while known.row is not None and known.row.path.startswith(start):
             members.append(known.row)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.attributes import further
+from catalog.dicom import remembered
 from catalog.dicom.alike import HeaderReader
 from catalog.dicom.claiming import ClaimsMaker
 from catalog.dicom.claims import WANTED, claims, wanted
@@ -226,6 +227,24 @@ def test_a_series_is_read_by_comparison(tmp_path: Path) -> None:
 def test_values_larger_than_the_first_read_are_passed_over(tmp_path: Path) -> None:
     reader = assert_same(series(tmp_path, 20, private=100_000))
     assert reader.alike >= 17
+
+
+@pytest.mark.parametrize(("private", "reads"), [(300, 1), (3_000, 1), (4_200, 2), (100_000, 2)])
+def test_short_values_are_read_over_and_long_ones_leapt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private: int, reads: int
+) -> None:
+    *first, last = series(tmp_path, 8, private=private)
+    reader = assert_same(first)
+    offsets = []
+    read_at = os.pread
+
+    def pread(fd: int, count: int, offset: int) -> bytes:
+        offsets.append(offset)
+        return read_at(fd, count, offset)
+
+    monkeypatch.setattr(remembered, "_pread", pread)
+    assert by_comparison(reader, last) == anew(last, WANTED)
+    assert len(offsets) == reads
 
 
 def test_series_that_lie_mixed_are_each_remembered(tmp_path: Path) -> None:
