@@ -82,6 +82,7 @@ def import_medium(
     order = order or Order()
     opened = path if isinstance(path, Opened) else _opened(path, order)
     copying = _copying(opened, order, reader)
+    catalogue.spare_memory()
     with catalogue.writer_lock(_held(opened, order)):
         catalogue.mark_dead_runs()
         catalogue.ask(lambda connection: patient_links.check(connection, order.links))
