@@ -189,11 +189,13 @@ def candidates(
         above: dict[int | None, list[Entity | None]] = {None: [None, None, None]}
 
         def prepared() -> Iterator[Sequence[Any]]:
+            latest: int | None = None
             for some in rows.partitions(1000):
                 wanted = {row[1] for row in some}
-                if by_series:  # those of the series before do not come again
-                    for done in above.keys() - wanted - {None}:
+                if by_series:  # none comes again, except the last, whose instances may go on
+                    for done in above.keys() - wanted - {latest, None}:
                         del above[done]
+                    latest = some[-1][1]
                 above.update(_owners(connection, wanted - above.keys()))
                 yield from some
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,7 @@ def test_rows_come_before_all_are_read(catalogue: Catalogue) -> None:
 
 PEAK = """
 import resource, sys
+from itertools import pairwise
 from pathlib import Path
 from catalog.cli.main import main
 code = main(sys.argv[1:])
@@ -259,3 +261,27 @@ def test_memory_does_not_grow_with_the_rows(
         assert (tmp_path / "out").stat().st_size > patients * 2_000
         peaks_kib.append(int(done.stderr.split()[-1]))
     assert peaks_kib[1] - peaks_kib[0] < 40_000, peaks_kib
+
+
+def test_candidates_by_series_are_the_same_ones(catalogue: Catalogue) -> None:
+    """More than are read at a time, of series that were indexed in turns; one ends where a thousand do."""
+    many = [
+        reading(
+            f"{n % 25}/{n}",
+            stated(
+                patient_id=f"P{n % 5}",
+                study_instance_uid=f"1.{n % 5}",
+                series_instance_uid=f"1.{n % 5}.{n % 25}",
+                sop_instance_uid=f"1.{n % 5}.{n % 25}.{n}",
+            ),
+        )
+        for n in range(2500)
+    ]
+    store(catalogue, many)
+    plain = list(fetch.candidates(catalogue, Selection(), whole=False))
+    together = list(fetch.candidates(catalogue, Selection(), whole=False, by_series=True))
+    assert sorted(together, key=lambda each: each.instance_ref) == plain
+    assert len(plain) == 2500
+    met = [each.claims.series for each in together]
+    assert len({id(series) for series in met}) == 25
+    assert sum(one is not other for one, other in pairwise(met)) == 24
