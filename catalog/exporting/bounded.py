@@ -9,7 +9,7 @@ from threading import Lock
 from typing import BinaryIO
 
 from catalog.errors import MediaFull
-from catalog.exporting.receiver import ANY_TIME, Check, Receiver, Turn
+from catalog.exporting.receiver import ANY_TIME, Check, Receiver, Turn, chunks_of
 from catalog.exporting.volumes import BLOCK_BYTES
 from catalog.files.copy import Copied
 from catalog.files.opening import Opened
@@ -63,9 +63,9 @@ class Bounded:
 
         return self._inner.put(file_id, opening, checked, turn)
 
-    def put_data(self, name: str, data: bytes) -> None:
+    def put_data(self, name: str, data: bytes | BinaryIO) -> None:
         """As the other receiver; raises MediaFull as `put`."""
-        self._take(len(data))
+        self._take(chunks_of(data)[1])
         self._inner.put_data(name, data)
 
     def finish(self, dicomdir: BinaryIO) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from catalog.errors import DestinationNotEmpty, ExportError, MediaFull
-from catalog.exporting.receiver import ANY_TIME, DICOMDIR, Check, Turn
+from catalog.exporting.receiver import ANY_TIME, DICOMDIR, Check, Turn, chunks_of
 from catalog.files.copy import Copied, Link, copy_opened, link_opened
 from catalog.files.opening import Opened
 from catalog.files.paths import to_text
@@ -135,12 +135,13 @@ class FolderReceiver:
         self._note(target)
         return result
 
-    def put_data(self, name: str, data: bytes) -> None:
+    def put_data(self, name: str, data: bytes | BinaryIO) -> None:
         """Write another file."""
         target = self._target(name)
         partial = Path(f"{target}{PARTIAL_SUFFIX}")
         with writing_to(target), removed_on_failure(partial):
-            partial.write_bytes(data)
+            with partial.open("wb") as file:
+                file.writelines(chunks_of(data)[0])
             partial.replace(target)
         self._note(target)
 

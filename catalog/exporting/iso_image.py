@@ -22,7 +22,7 @@ from catalog.errors import ExportError, SourceChanged
 from catalog.events import Listener, ignore
 from catalog.exporting.container import check_new_file, check_other_name, partial_of
 from catalog.exporting.iso_mastering import Content, master
-from catalog.exporting.receiver import ANY_TIME, DICOMDIR, Check, Turn
+from catalog.exporting.receiver import ANY_TIME, CHUNK_BYTES, DICOMDIR, Check, Turn, chunks_of
 from catalog.files.copy import Copied
 from catalog.files.member_stream import MemberStream
 from catalog.files.opening import Opened, Opener, Opening
@@ -30,7 +30,6 @@ from catalog.files.stretch import Stretch
 from catalog.files.writing import sync_folder, writing_to
 from catalog.fileset.file_id import FileId
 
-CHUNK_BYTES = 1 << 20
 MAX_FILE_BYTES = 0xFFFFFFFF
 """Longest file of one section (ECMA-119 §9.1.4); Level 1 allows no second one (§10.1)."""
 
@@ -124,7 +123,7 @@ class IsoReceiver:
         self._contents.append(content)
         return Copied(content.size_bytes, content.digest)
 
-    def put_data(self, name: str, data: bytes) -> None:
+    def put_data(self, name: str, data: bytes | BinaryIO) -> None:
         """Take in another file, whose name must be one of ISO 9660 Level 1.
 
         Raises
@@ -137,7 +136,7 @@ class IsoReceiver:
         if name in self._names:
             raise ExportError(f"{name!r} is in {self.place} already.")
         self._names.add(name)
-        self._contents.append(self._spool(name, iter((data,)), self._dated_s))
+        self._contents.append(self._spool(name, chunks_of(data)[0], self._dated_s))
 
     def finish(self, dicomdir: BinaryIO) -> None:
         """Make the image, flush it to the disk, and give it its name.

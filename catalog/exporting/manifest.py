@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import marshal
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from heapq import merge
-from io import BytesIO
 from pathlib import Path
 from threading import Lock
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
-from catalog.exporting.receiver import ANY_TIME, DICOMDIR, Check, Receiver, Turn
+from catalog.exporting.receiver import ANY_TIME, DICOMDIR, Check, Receiver, Turn, chunks_of
 from catalog.files.copy import Copied
 from catalog.files.opening import Opened
 from catalog.fileset import manifest
 from catalog.fileset.file_id import FileId
 
-CHUNK_BYTES = 1 << 20
+MOST_IN_MEMORY_BYTES = 4 << 20
+"""A manifest longer than this waits in a temporary file until it is written."""
+
 PER_BLOCK = 512
 """So many copies are packed together."""
 
@@ -70,28 +72,31 @@ class WithManifest:
             self._copies.add(file_id, copied.digest)
         return copied
 
-    def put_data(self, name: str, data: bytes) -> None:
+    def put_data(self, name: str, data: bytes | BinaryIO) -> None:
         """Take in another file."""
-        import hashlib
-
         self._inner.put_data(name, data)
-        self._others[name] = hashlib.sha256(data).hexdigest()
+        self._others[name] = _digest(data)
 
     def finish(self, dicomdir: BinaryIO) -> None:
         """Write the manifest, and then finish with the DICOMDIR."""
-        import hashlib
-
-        digest = hashlib.sha256()
-        while chunk := dicomdir.read(CHUNK_BYTES):
-            digest.update(chunk)
+        self._others[DICOMDIR] = _digest(dicomdir)
         dicomdir.seek(0)
-        self._others[DICOMDIR] = digest.hexdigest()
-        written = BytesIO()
-        for name, value in merge(self._copies.in_order(), sorted(self._others.items())):
-            written.write(manifest.line(name, value).encode("utf-8"))
-        self._copies = _Copies()
-        self._inner.put_data(self._name, written.getvalue())
+        with tempfile.SpooledTemporaryFile(MOST_IN_MEMORY_BYTES) as spooled:
+            written = cast(BinaryIO, spooled)
+            for name, value in merge(self._copies.in_order(), sorted(self._others.items())):
+                written.write(manifest.line(name, value).encode("utf-8"))
+            self._copies = _Copies()
+            self._inner.put_data(self._name, written)
         self._inner.finish(dicomdir)
+
+
+def _digest(data: bytes | BinaryIO) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    for chunk in chunks_of(data)[0]:
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 class _Copies:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -12,6 +13,8 @@ from catalog.files.opening import Opened
 from catalog.fileset.file_id import FileId
 
 DICOMDIR = "DICOMDIR"
+
+CHUNK_BYTES = 1 << 20
 
 Check = Callable[[BinaryIO, int], None]
 """Reads a copy from its first byte, given its size, and raises to refuse it."""
@@ -72,8 +75,10 @@ class Receiver(Protocol):
             If the medium cannot be written.
         """
 
-    def put_data(self, name: str, data: bytes) -> None:
+    def put_data(self, name: str, data: bytes | BinaryIO) -> None:
         """Take in another file, which no directory record names (PS3.10 §8.1); `/` separates folders.
+
+        A stream is read from its beginning.
 
         Raises
         ------
@@ -89,3 +94,12 @@ class Receiver(Protocol):
         MediaFull, ExportError
             If the medium cannot be written.
         """
+
+
+def chunks_of(data: bytes | BinaryIO) -> tuple[Iterator[bytes], int]:
+    """Return the bytes of a file in chunks, and how many they are."""
+    if isinstance(data, bytes):
+        return iter((data,)), len(data)
+    size_bytes = data.seek(0, os.SEEK_END)
+    data.seek(0)
+    return iter(lambda: data.read(CHUNK_BYTES), b""), size_bytes

@@ -19,7 +19,7 @@ from typing import BinaryIO, cast
 
 from catalog.errors import ExportError, SourceChanged
 from catalog.exporting.container import check_new_file, check_other_name, partial_of
-from catalog.exporting.receiver import ANY_TIME, DICOMDIR, Check, Turn
+from catalog.exporting.receiver import ANY_TIME, CHUNK_BYTES, DICOMDIR, Check, Turn, chunks_of
 from catalog.exporting.zip_headers import (
     DEFLATED,
     LIMIT,
@@ -40,7 +40,6 @@ from catalog.files.stretch import Stretch
 from catalog.files.writing import MOST_AT_ONCE_BYTES, sync_folder, writing_to
 from catalog.fileset.file_id import FileId
 
-CHUNK_BYTES = 1 << 20
 AT_ONCE_BYTES = 4 << 20
 """Files up to this are read by one call and written by another."""
 
@@ -48,6 +47,7 @@ ASIDE_BYTES = 128 << 10
 """Longer files are digested by a thread while they are written: neither needs Python's lock."""
 
 _HAS_PWRITEV = hasattr(os, "pwritev")
+
 ENTRY_BYTES = 30 + 46 + 2 * 71
 """Most bytes that the archive itself needs for an entry; a File ID has up to 71."""
 
@@ -175,21 +175,18 @@ class ZipReceiver:
             self._aside = ThreadPoolExecutor(1, thread_name_prefix="digest")
         return self._aside.submit(lambda: hashlib.sha256(data).hexdigest()).result
 
-    def put_data(self, name: str, data: bytes) -> None:
+    def put_data(self, name: str, data: bytes | BinaryIO) -> None:
         """Take in another file."""
         check_other_name(name)
         if name.casefold() in self._others:
             raise ExportError(f"{name!r} is in {self.place} already.")
         self._others.add(name.casefold())
-        self._central += self._plain(name, iter((data,)), len(data))
+        self._central += self._plain(name, *chunks_of(data))
         self._count += 1
 
     def finish(self, dicomdir: BinaryIO) -> None:
         """Write the DICOMDIR and the central directory, flush all to the disk, and give the file its name."""
-        size_bytes = dicomdir.seek(0, os.SEEK_END)
-        dicomdir.seek(0)
-        chunks = iter(lambda: dicomdir.read(CHUNK_BYTES), b"")
-        first = self._plain(DICOMDIR, chunks, size_bytes)
+        first = self._plain(DICOMDIR, *chunks_of(dicomdir))
         count = self._count + 1
         length = len(first) + len(self._central)
         end = end_of_directory(count, self._at, length)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from catalog.database.catalogue import Catalogue
 from catalog.exporting.manifest import WithManifest
 from catalog.exporting.pages import Facility
-from catalog.exporting.receiver import ANY_TIME, Check, Turn
+from catalog.exporting.receiver import ANY_TIME, Check, Turn, chunks_of
 from catalog.files.copy import Copied
 from catalog.files.opening import Opened
 from catalog.fileset.file_id import FileId
@@ -48,6 +48,22 @@ def filled(catalogue: Catalogue, tmp_path: Path) -> Catalogue:
 def test_of_a_folder(filled: Catalogue, tmp_path: Path) -> None:
     exported(filled, tmp_path / "out")
     proved(tmp_path / "out", "MANIFEST.SHA256")
+
+
+@pytest.mark.parametrize("container", ["folder", "zip"])
+def test_one_that_is_too_long_for_memory(
+    filled: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str
+) -> None:
+    monkeypatch.setattr("catalog.exporting.manifest.MOST_IN_MEMORY_BYTES", 100)
+    monkeypatch.setattr("catalog.exporting.manifest.PER_BLOCK", 2)
+    monkeypatch.setattr("catalog.exporting.receiver.CHUNK_BYTES", 100)
+    exported(filled, tmp_path / "out", container=container)
+    if container == "zip":
+        with zipfile.ZipFile(tmp_path / "out") as packed:
+            packed.extractall(tmp_path / "read")
+        proved(tmp_path / "read", "MANIFEST.SHA256")
+    else:
+        proved(tmp_path / "out", "MANIFEST.SHA256")
 
 
 def test_with_pages_it_has_a_name_of_level_1_and_lists_them(
@@ -106,8 +122,8 @@ class Recorder:
         self.asked.append(("put", file_id.path))
         return Copied(1, "c" * 64)
 
-    def put_data(self, name: str, data: bytes) -> None:
-        self.asked.append((name, data))
+    def put_data(self, name: str, data: bytes | BinaryIO) -> None:
+        self.asked.append((name, b"".join(chunks_of(data)[0])))
 
     def finish(self, dicomdir: BinaryIO) -> None:
         self.asked.append(("finish", dicomdir.read()))
