@@ -471,6 +471,10 @@ def test_what_could_not_be_copied_is_said(catalogue: Catalogue, tmp_path: Path) 
     (series,) = place.glob("IHE_PDI/*/*/*/INDEX.HTM")
     assert "1 of 3 files could not be copied" in series.read_text()
     assert "2 images" in series.read_text()
+    overviews = [place / "INDEX.HTM", *place.glob("IHE_PDI/*/INDEX.HTM")]
+    assert len(overviews) == 2
+    for page in overviews:
+        assert "2 images; 1 of 3 files could not be copied" in page.read_text()
 
 
 def test_real_files(catalogue: Catalogue, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from catalog import __version__
 from catalog.exporting.pages.contents import FOLDER, INDEX, README, Contents
 from catalog.exporting.pages.frame import Setting, card, page
 from catalog.exporting.pages.markup import Markup, facts, joined, lines, link, table, tag, unbroken
-from catalog.exporting.pages.patients import amount, modalities, patient_title
+from catalog.exporting.pages.patients import content, modalities, patient_title
 from catalog.exporting.pages.wording import counted, date, sex, size, stated
 
 
@@ -44,7 +44,7 @@ def _patients(contents: Contents) -> Markup:
                 sex(stated(patient, "patient_sex", "PatientSex")),
                 _period(dates),
                 modalities(parts),
-                amount(parts),
+                content(parts),
             ]
         )
     heads = ["Name", "Patient ID", "Born", "Sex", "Studies", "Modality", "Content"]

@@ -123,6 +123,18 @@ def amount(parts: Iterable[SeriesPart]) -> str:
     return ", ".join(filter(None, said)) or "nothing"
 
 
+def content(parts: Iterable[SeriesPart]) -> str:
+    """Return what there is in some series, and how many of their files are not on the medium."""
+    parts = list(parts)
+    planned = sum(part.planned for part in parts)
+    lost = planned - sum(part.copied for part in parts)
+    return f"{amount(parts)}; {_lost(lost, planned)}" if lost else amount(parts)
+
+
+def _lost(lost: int, planned: int) -> str:
+    return f"{lost:,} of {counted(planned, 'file')} could not be copied"
+
+
 def modalities(parts: Iterable[SeriesPart]) -> str:
     """Return the modalities of some series, each once."""
     return ", ".join(sorted({part.modality for part in parts if part.modality}))
@@ -139,7 +151,7 @@ def _patient_page(setting: Setting, patient: PatientPart) -> bytes:
                 unbroken(date(stated(study, "study_date", "StudyDate"))),
                 modalities(series),
                 f"{len(series):,}",
-                amount(series),
+                content(series),
             ]
         )
     heads = ["Study", "Date", "Modality", "Series", "Content"]
@@ -163,7 +175,7 @@ def _study_page(setting: Setting, patient: PatientPart, part: StudyPart) -> byte
         ("Study ID", stated(study, "study_id", "StudyID")),
         ("Referred by", person(stated(study, "referring_physician_name", "ReferringPhysicianName"))),
         ("Institution", _institution(series)),
-        ("Content", f"{counted(len(series), 'series', 'series')}: {amount(series)}"),
+        ("Content", f"{counted(len(series), 'series', 'series')}: {content(series)}"),
     ]  # fmt: skip
     rows = [_series_row(part.folder, each, i == 0) for i, each in enumerate(series)]
     body = [card("", facts(known)), card("Series", tag("ul", *rows, class_="rows"))]
@@ -235,14 +247,7 @@ def _missing(part: SeriesPart) -> Markup:
     lost = part.planned - part.copied
     if not lost:
         return Markup()
-    return tag(
-        "p",
-        tag(
-            "span",
-            f"{lost:,} of {counted(part.planned, 'file')} could not be copied",
-            class_="flag",
-        ),
-    )
+    return tag("p", tag("span", _lost(lost, part.planned), class_="flag"))
 
 
 def _series_page(
@@ -278,7 +283,7 @@ def _series_facts(
         said("station_name", "StationName"),
     )
     frames = f" with {counted(part.frames, 'frame')}" if part.frames > part.images else ""
-    content = amount([part]).replace(
+    held = amount([part]).replace(
         counted(part.images, "image"), counted(part.images, "image") + frames, 1
     )
     return [
@@ -294,7 +299,7 @@ def _series_facts(
         ("Performed by", person(said("performing_physician_name", "PerformingPhysicianName"))),
         ("Equipment", ", ".join(filter(None, map(several, equipment)))),
         ("Institution", said("institution_name", "InstitutionName")),
-        ("Content", f"{content}; {size(part.size_bytes)}" if part.copied else "nothing"),
+        ("Content", f"{held}; {size(part.size_bytes)}" if part.copied else "nothing"),
         ("DICOM files", f"in the folder {part.dicom_folder}" if part.dicom_folder else ""),
     ]
 
