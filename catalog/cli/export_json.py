@@ -31,7 +31,9 @@ def show_plan_json(
 
     parts = parts_of(order, plan)
     sources = {item.file_id.path: source_of(item) for item in plan.items}
-    volume_of = {item.file_id: number for number, part in enumerate(parts, 1) for item in part.items}
+    volume_of = {
+        item.file_id: number for number, part in enumerate(parts, 1) for item in part.items
+    }
     _write(
         {
             "instances": len(plan.items),
