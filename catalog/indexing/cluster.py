@@ -295,10 +295,15 @@ def _answer(future: Future, connection: Connection) -> Any:
         If it has neither, as the scheduler is gone.
     """
     try:
+        if future.status == "finished":
+            try:
+                return future.result(timeout=WAIT_S)
+            except Exception:
+                # It may have gone with the worker that had it, and the task failed when it was done again.
+                if future.status != "error":
+                    raise
         if future.status == "error":
             return future.exception(timeout=WAIT_S)
-        if future.status == "finished":
-            return future.result(timeout=WAIT_S)
     except Exception as exc:
         raise connection.lost() from exc
     raise connection.lost()

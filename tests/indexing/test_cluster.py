@@ -619,3 +619,23 @@ def test_a_cluster_with_certificates(
         monkeypatch.setattr(connecting, "CONNECT_S", 1)
         with pytest.raises(ExecutorError, match="that has certificates is reached by tls://"):
             Cluster(address.replace("tls://", "tcp://"))
+
+
+class _Overtaken:
+    """A future whose result goes with its worker while it is asked for; done again, the task fails."""
+
+    status = "finished"
+    failure = RuntimeError("those workers died while running it")
+
+    def result(self, timeout: float) -> Any:
+        self.status = "error"
+        raise self.failure
+
+    def exception(self, timeout: float) -> BaseException:
+        return self.failure
+
+
+def test_a_result_that_is_lost_while_it_is_asked_for_is_no_lost_scheduler() -> None:
+    connection: Any = None  # not asked, as it is not lost
+    future: Any = _Overtaken()
+    assert cluster_module()._answer(future, connection) is _Overtaken.failure
